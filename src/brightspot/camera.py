@@ -10,6 +10,7 @@ centre, bands); Dawn frames kernel ``dawn_v15.tf`` (frame of reference DAWN_FC1,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -41,6 +42,24 @@ DISTORTION_PER_MM2 = {
     "FC2": {1: 8.4e-6, 2: 6.7e-6, 3: 8.4e-6, 4: 10.0e-6, 5: 10.3e-6, 6: 9.2e-6, 7: 7.6e-6, 8: 5.6e-6},
 }
 """Radial distortion E1 in mm^-2 by camera and filter (IK: RAD_DIST_COEFF)."""
+
+
+def mid_exposure(start_time: datetime, exposure_s: float | None) -> datetime:
+    """Middle of the exposure.
+
+    Parameters
+    ----------
+    start_time : datetime
+        START_TIME of the label, UTC.
+    exposure_s : float or None
+        Exposure in seconds; None counts as 0.
+
+    Returns
+    -------
+    datetime
+        ``start_time`` + 0.193 s (see `CLEAR_DELAY_S`) + half the exposure.
+    """
+    return start_time + timedelta(seconds=CLEAR_DELAY_S + 0.5 * (exposure_s or 0.0))
 
 
 @dataclass(frozen=True)
@@ -123,9 +142,7 @@ class Camera:
         for _ in range(4):
             r = r - (r + self.distortion_per_mm2 * r**3 - q) / (1.0 + 3.0 * self.distortion_per_mm2 * r * r)
         shrink = 1.0 / (1.0 + self.distortion_per_mm2 * r * r)
-        ray = np.stack(
-            np.broadcast_arrays(u * shrink, v * shrink, np.float64(self.focal_length_mm)), axis=-1
-        )
+        ray = np.stack(np.broadcast_arrays(u * shrink, v * shrink, np.float64(self.focal_length_mm)), axis=-1)
         return ray / np.linalg.norm(ray, axis=-1, keepdims=True)
 
     def ray_to_pixel(self, ray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

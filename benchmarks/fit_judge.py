@@ -1,0 +1,147 @@
+"""Refit the judge (``src/brightspot/judge.json``) to rendered frames.
+
+    python benchmarks/fit_judge.py [--frames 120] [--out src/brightspot/judge.json]
+
+Frames are drawn by ``simulate.random_scene`` at six scales, one in four from its shifted ranges, a third seen as a
+stretched 8-bit JPEG, half without geometry. Seeds below 100000 belong to the fit; benchmarks use others.
+Needs scikit-learn (extra ``fit``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import scoring
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.isotonic import IsotonicRegression
+
+from brightspot import simulate
+from brightspot.finder import SpotFinder
+from brightspot.frame import Frame
+from brightspot.shading import FEATURES
+
+ALTITUDES_KM = (46_000.0, 33_000.0, 22_000.0, 13_600.0, 4_400.0, 1_470.0)
+RISING = ("contrast_to_texture", "shade_toward_sun", "shade_away_from_sun", "sun_line_net", "brightness")
+FALLING = ("ring_share", "ring_median", "ring_highest")
+
+
+def as_jpeg(frame: Frame, rng: np.random.Generator) -> Frame:
+    """The frame as a stretched 8-bit JPEG."""
+    from PIL import Image
+
+    top = np.percentile(frame.image, rng.uniform(98.0, 99.9)) * rng.uniform(1.0, 2.5)
+    shown = np.clip(frame.image / top, 0.0, 1.0) * 255.0
+    buffer = io.BytesIO()
+    Image.fromarray(np.round(shown).astype(np.uint8)).save(buffer, "JPEG", quality=int(rng.integers(80, 97)))
+    image = np.asarray(Image.open(buffer), np.float32)
+    return replace(frame, image=image, saturated=image >= 255, unit="display", mask=np.zeros(image.shape, bool))
+
+
+def examples(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Candidates of one frame: features, labels (1 spot, 0 not), polarity (1 dark), weights."""
+    rng = np.random.default_rng([seed, 31])
+    altitude = ALTITUDES_KM[seed % len(ALTITUDES_KM)] * float(rng.uniform(0.85, 1.15))
+    rendered = simulate.render(simulate.random_scene(seed, altitude, shifted=seed % 4 == 3))
+    frame = rendered.frame
+    if rng.random() < 0.35:
+        frame = as_jpeg(frame, rng)
+    if rng.random() < 0.5:
+        frame = replace(frame, geometry=None)
+    out = []
+    for dark, found, features in SpotFinder().candidates(frame)[1]:
+        y, x = found.peak_yx.T.astype(float)
+        truth = rendered.truth
+        is_dark = truth["contrast"] < 1.0
+        truth = truth[(is_dark if dark else ~is_dark) & truth["visible"].astype(bool)].reset_index(drop=True)
+        match = scoring.pair_up(truth, x, y)
+        label = np.zeros(len(x))
+        weight = np.ones(len(x))
+        strength = np.asarray(np.maximum(truth["contrast"], 1.0 / truth["contrast"]), float)
+        real = np.asarray(truth["is_spot"], bool)
+        on = match >= 0
+        label[on] = real[match[on]]
+        # Neither spot nor slope: too faint to matter, mostly shadowed, or a bright halo.
+        vague = (strength < 1.2) | (np.asarray(truth["shadowed_fraction"], float) > 0.5) | ~real
+        weight[on] = np.where(vague[match[on]], 0.0, 1.0)
+        out.append((features, label, np.full(len(x), int(dark)), weight))
+    return tuple(np.concatenate(part) for part in zip(*out, strict=True))
+
+
+def export(model: HistGradientBoostingClassifier) -> dict[str, list]:
+    """The trees as flat arrays."""
+    nodes: dict[str, list] = {k: [] for k in ("feature", "threshold", "left", "right", "missing_left", "value", "root")}
+    for (tree,) in model._predictors:
+        base = len(nodes["feature"])
+        nodes["root"].append(base)
+        for node in tree.nodes:
+            leaf = bool(node["is_leaf"])
+            nodes["feature"].append(int(node["feature_idx"]))
+            nodes["threshold"].append(float(np.float32(node["num_threshold"])) if not leaf else 0.0)
+            nodes["left"].append(-1 if leaf else base + int(node["left"]))
+            nodes["right"].append(-1 if leaf else base + int(node["right"]))
+            nodes["missing_left"].append(bool(node["missing_go_to_left"]))
+            nodes["value"].append(round(float(node["value"]), 6))
+    nodes["base"] = float(np.ravel(model._baseline_prediction)[0])
+    return nodes
+
+
+def fit(features: np.ndarray, label: np.ndarray, weight: np.ndarray, seed: np.ndarray, trees: int) -> dict:
+    """Trees fitted on four fifths of the frames, calibrated on the rest."""
+    held = seed % 5 == 0
+    monotone = [1 if f in RISING else -1 if f in FALLING else 0 for f in FEATURES]
+    model = HistGradientBoostingClassifier(
+        max_iter=trees, max_leaf_nodes=12, learning_rate=0.1, min_samples_leaf=25,
+        l2_regularization=3.0, monotonic_cst=monotone, random_state=0,
+    )  # fmt: skip
+    model.fit(features[~held], label[~held], sample_weight=weight[~held])
+    raw = model.decision_function(features[held])
+    use = weight[held] > 0
+    isotonic = IsotonicRegression(out_of_bounds="clip", y_min=0.002, y_max=0.998)
+    isotonic.fit(raw[use], label[held][use])
+    grid = np.linspace(-8.0, 8.0, 65)
+    # a moving mean over 0.75 of score keeps the steps of the isotonic fit from being taken literally
+    fine = np.linspace(-9.0, 9.0, 721)
+    smooth = np.convolve(np.pad(isotonic.predict(fine), 15, mode="edge"), np.ones(31) / 31, "valid")
+    data = export(model)
+    data["score"] = grid.tolist()
+    data["probability"] = np.round(np.interp(grid, fine, smooth), 4).tolist()
+    data["fitted_on"] = int((~held & (weight > 0)).sum())
+    return data
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=120)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--trees", type=int, default=80)
+    parser.add_argument("--cache", type=Path, help="keep or reuse the candidates here (.npz)")
+    parser.add_argument("--out", type=Path, default=Path("src/brightspot/judge.json"))
+    args = parser.parse_args()
+    if args.cache and args.cache.exists():
+        data = np.load(args.cache)
+        features, label, dark, weight, seed = (data[k] for k in ("features", "label", "dark", "weight", "seed"))
+    else:
+        parts = []
+        for s in range(args.first, args.first + args.frames):
+            part = examples(s)
+            parts.append((*part, np.full(len(part[1]), s)))
+            print(f"frame {s}: {int(part[1].sum())} spots among {len(part[1])} candidates", flush=True)
+        features, label, dark, weight, seed = (np.concatenate(p) for p in zip(*parts, strict=True))
+        if args.cache:
+            np.savez(args.cache, features=features, label=label, dark=dark, weight=weight, seed=seed)
+    model = {"features": list(FEATURES)}
+    for name, value in (("bright", 0), ("dark", 1)):
+        use = dark == value
+        model[name] = fit(features[use], label[use], weight[use], seed[use], args.trees)
+    model["record"] = {"frames": len(np.unique(seed)), "first_seed": int(seed.min()), "last_seed": int(seed.max())}
+    args.out.write_text(json.dumps(model, separators=(",", ":")))
+    print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

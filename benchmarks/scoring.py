@@ -1,0 +1,83 @@
+"""What counts as found: detections of a rendered frame against its truth."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+LEAST_CONTRAST = 1.3
+LEAST_DIAMETER = 2.5
+GREATEST_INCIDENCE_DEG = 75.0
+GREATEST_EMISSION_DEG = 70.0
+GREATEST_SHADOW = 0.3
+
+
+class Score(NamedTuple):
+    """Counts of one frame."""
+
+    found: int
+    missed: int
+    false: int
+
+
+def required(truth: pd.DataFrame) -> np.ndarray:
+    """Spots that any finder is asked for: lit, on the near side, in the frame, large and bright enough."""
+    return np.asarray(
+        truth["is_spot"].astype(bool)
+        & truth["visible"].astype(bool)
+        & (truth["contrast"] >= LEAST_CONTRAST)
+        & (truth["diameter_px"] >= LEAST_DIAMETER)
+        & (truth["incidence_deg"] < GREATEST_INCIDENCE_DEG)
+        & (truth["emission_deg"] < GREATEST_EMISSION_DEG)
+        & (truth["shadowed_fraction"] <= GREATEST_SHADOW)
+    )
+
+
+def reach(truth: pd.DataFrame) -> np.ndarray:
+    """How far a detection may lie from a spot's centre: two pixels, or half its diameter."""
+    return np.maximum(2.0, 0.5 * np.asarray(truth["diameter_px"], float))
+
+
+def pair_up(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """For each detection the row of its spot (nearest pairs first, one to one), -1 for none."""
+    match = np.full(len(x), -1)
+    if len(truth) == 0 or len(x) == 0:
+        return match
+    gap = np.hypot(
+        np.asarray(x)[:, None] - np.asarray(truth["x"], float)[None, :],
+        np.asarray(y)[:, None] - np.asarray(truth["y"], float)[None, :],
+    )
+    within = gap / reach(truth)[None, :]
+    within[~np.isfinite(within)] = np.inf
+    taken = np.zeros(len(truth), bool)
+    for flat in np.argsort(within, axis=None, kind="stable"):
+        d, t = divmod(int(flat), len(truth))
+        if within[d, t] > 1.0:
+            break
+        if match[d] < 0 and not taken[t]:
+            match[d] = t
+            taken[t] = True
+    return match
+
+
+def score(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> Score:
+    """Counts for bright detections at (x, y).
+
+    A detection on a spot that is not asked for (too faint, too small, in poor light) counts neither way; a
+    second one on a spot already found counts as false.
+    """
+    wanted = required(truth)
+    match = pair_up(truth, x, y)
+    on_spot = match >= 0
+    found = int(wanted[match[on_spot]].sum())
+    return Score(found, int(wanted.sum()) - found, int((~on_spot).sum()))
+
+
+def precision_recall_f1(scores: list[Score]) -> tuple[float, float, float]:
+    """Precision, recall and F1 over frames, all spots pooled."""
+    found, missed, false = (sum(column) for column in zip(*scores, strict=True))
+    precision = found / max(found + false, 1)
+    recall = found / max(found + missed, 1)
+    return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)

@@ -1,0 +1,248 @@
+"""Local level and scatter of the lit surface, on a mesh of blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+
+@njit(**_OPTIONS)
+def block_means(image, usable, pedestal, floor, step, y0, x0, rows, columns):
+    """Mean of the usable pixels above ``floor`` in each block, and their share of the block.
+
+    ``image`` (ny, nx) float32; ``usable`` (ny, nx) bool; blocks are ``step`` px wide, the first
+    starts at (y0, x0). Returns two (rows, columns) float32 arrays.
+    """
+    mean = np.zeros((rows, columns), np.float32)
+    share = np.zeros((rows, columns), np.float32)
+    ny, nx = image.shape
+    for j in range(rows):
+        for i in range(columns):
+            total = np.float32(0.0)
+            count = 0
+            for y in range(y0 + j * step, min(y0 + (j + 1) * step, ny)):
+                for x in range(x0 + i * step, min(x0 + (i + 1) * step, nx)):
+                    value = image[y, x] - pedestal
+                    if usable[y, x] and value > floor:
+                        total += value
+                        count += 1
+            if count:
+                mean[j, i] = total / np.float32(count)
+                share[j, i] = np.float32(count) / np.float32(step * step)
+    return mean, share
+
+
+@njit(**_OPTIONS)
+def _running_sums(value, weight, table):
+    """Summed-area tables of the nine moments a weighted plane needs: (rows + 1, columns + 1, 9)."""
+    rows, columns = value.shape
+    line = np.zeros(9)
+    for j in range(rows):
+        line[:] = 0.0
+        for i in range(columns):
+            w = weight[j, i]
+            if w > 0.0:
+                v = value[j, i]
+                line[0] += w
+                line[1] += w * i
+                line[2] += w * j
+                line[3] += w * i * i
+                line[4] += w * i * j
+                line[5] += w * j * j
+                line[6] += w * v
+                line[7] += w * v * i
+                line[8] += w * v * j
+            for m in range(9):
+                table[j + 1, i + 1, m] = table[j, i + 1, m] + line[m]
+
+
+@njit(**_OPTIONS)
+def _window(table, j0, j1, i0, i1, out):
+    for m in range(out.size):
+        out[m] = table[j1, i1, m] - table[j0, i1, m] - table[j1, i0, m] + table[j0, i0, m]
+
+
+@njit(**_OPTIONS)
+def _plane_at(m, ci, cj, slope_weight):
+    """Value at (ci, cj) of the plane whose moments are ``m``; flat where the slope is not determined."""
+    sw = m[0]
+    mi, mj, mv = m[1] / sw, m[2] / sw, m[6] / sw
+    sii = m[3] / sw - mi * mi
+    sij = m[4] / sw - mi * mj
+    sjj = m[5] / sw - mj * mj
+    siv = m[7] / sw - mi * mv
+    sjv = m[8] / sw - mj * mv
+    # A ridge of a third of a block keeps thin strips (one row of blocks) from swinging.
+    sii += slope_weight
+    sjj += slope_weight
+    det = sii * sjj - sij * sij
+    a = (siv * sjj - sjv * sij) / det
+    b = (sjv * sii - siv * sij) / det
+    return mv + a * (ci - mi) + b * (cj - mj)
+
+
+@njit(**_OPTIONS)
+def robust_planes(value, weight, half, rounds, clip_high, clip_low, min_weight):
+    """Level of each block from a plane fitted to its neighbourhood, outliers left out.
+
+    Parameters: ``value`` (rows, columns) float64, logarithm of the block means; ``weight`` the
+    share of each block that counts, 0 = none; ``half`` half-width of the window in blocks;
+    ``clip_high`` and ``clip_low`` in units of the local scatter of the blocks; ``min_weight``
+    blocks needed in a window. Returns the level (float64, NaN where too little is lit), and the
+    scatter of the blocks about it.
+    """
+    rows, columns = value.shape
+    level = np.full((rows, columns), np.nan)
+    scatter = np.full((rows, columns), np.nan)
+    table = np.zeros((rows + 1, columns + 1, 9))
+    square = np.zeros((rows + 1, columns + 1))
+    count = np.zeros((rows + 1, columns + 1))
+    keep = weight.copy()
+    m = np.empty(9)
+    for turn in range(rounds):
+        _running_sums(value, keep, table)
+        for j in range(rows):
+            for i in range(columns):
+                _window(table, max(j - half, 0), min(j + half + 1, rows), max(i - half, 0),
+                        min(i + half + 1, columns), m)
+                if m[0] < min_weight:
+                    level[j, i] = np.nan
+                else:
+                    level[j, i] = _plane_at(m, i, j, 0.1)
+        for j in range(rows):
+            line_square, line_count = 0.0, 0.0
+            for i in range(columns):
+                if keep[j, i] > 0.0 and level[j, i] == level[j, i]:
+                    d = value[j, i] - level[j, i]
+                    line_square += keep[j, i] * d * d
+                    line_count += keep[j, i]
+                square[j + 1, i + 1] = square[j, i + 1] + line_square
+                count[j + 1, i + 1] = count[j, i + 1] + line_count
+        for j in range(rows):
+            for i in range(columns):
+                j0, j1 = max(j - half, 0), min(j + half + 1, rows)
+                i0, i1 = max(i - half, 0), min(i + half + 1, columns)
+                n = count[j1, i1] - count[j0, i1] - count[j1, i0] + count[j0, i0]
+                q = square[j1, i1] - square[j0, i1] - square[j1, i0] + square[j0, i0]
+                scatter[j, i] = np.sqrt(max(q, 0.0) / n) if n > 0.0 else np.nan
+        if turn + 1 < rounds:
+            for j in range(rows):
+                for i in range(columns):
+                    d = value[j, i] - level[j, i]
+                    s = max(scatter[j, i], 0.01)
+                    if weight[j, i] > 0.0 and level[j, i] == level[j, i]:
+                        keep[j, i] = weight[j, i] if -clip_low * s < d < clip_high * s else 0.0
+    return level, scatter
+
+
+@njit(**_OPTIONS)
+def level_image(image, usable, pedestal, inverse_level, step, y0, x0, ratio):
+    """Write ``image / level - 1`` into ``ratio``; 0 where a pixel or its level is not usable.
+
+    ``inverse_level`` (rows, columns) float32 holds 1 / level at the block centres, 0 = no level;
+    in between it is interpolated bilinearly, outside held.
+    """
+    ny, nx = image.shape
+    rows, columns = inverse_level.shape
+    left = np.empty(nx, np.int32)
+    share = np.empty(nx, np.float32)
+    half = np.float32(0.5 * (step - 1))
+    for x in range(nx):
+        t = (np.float32(x - x0) - half) / np.float32(step)
+        t = min(max(t, np.float32(0.0)), np.float32(columns - 1))
+        k = min(np.int32(t), max(columns - 2, 0))
+        left[x] = k
+        share[x] = t - np.float32(k)
+    line = np.empty(columns, np.float32)
+    for y in range(ny):
+        t = (np.float32(y - y0) - half) / np.float32(step)
+        t = min(max(t, np.float32(0.0)), np.float32(rows - 1))
+        j = min(np.int32(t), max(rows - 2, 0))
+        j1 = min(j + 1, rows - 1)
+        f = t - np.float32(j)
+        for i in range(columns):
+            a, b = inverse_level[j, i], inverse_level[j1, i]
+            # A block without a level takes its neighbour's: the lit edge runs through blocks.
+            if a == 0.0:
+                a = b
+            if b == 0.0:
+                b = a
+            line[i] = a + f * (b - a)
+        for x in range(nx):
+            a = line[left[x]]
+            b = line[min(left[x] + 1, columns - 1)]
+            if a == 0.0:
+                a = b
+            if b == 0.0:
+                b = a
+            inverse = a + share[x] * (b - a)
+            if usable[y, x] and inverse > 0.0:
+                ratio[y, x] = (image[y, x] - pedestal) * inverse - np.float32(1.0)
+            else:
+                ratio[y, x] = 0.0
+
+
+@njit(**_OPTIONS)
+def smooth3(ratio, smooth):
+    """Binomial 3 x 3 smoothing (weights 1 2 1), edges repeated."""
+    ny, nx = ratio.shape
+    line = np.empty(nx, np.float32)
+    quarter, half = np.float32(0.25), np.float32(0.5)
+    for y in range(ny):
+        up, down = max(y - 1, 0), min(y + 1, ny - 1)
+        for x in range(nx):
+            line[x] = quarter * (ratio[up, x] + ratio[down, x]) + half * ratio[y, x]
+        smooth[y, 0] = (half + quarter) * line[0] + quarter * line[1]
+        for x in range(1, nx - 1):
+            smooth[y, x] = quarter * (line[x - 1] + line[x + 1]) + half * line[x]
+        smooth[y, nx - 1] = (half + quarter) * line[nx - 1] + quarter * line[nx - 2]
+
+
+@njit(**_OPTIONS)
+def block_scatter(smooth, cap, step, y0, x0, rows, columns):
+    """Root mean square of the smoothed ratio in each block, single values capped at ``cap``.
+
+    Shadow and sky (below -0.7) are not surface and do not count; their share is the second result.
+    """
+    out = np.zeros((rows, columns), np.float32)
+    dark = np.zeros((rows, columns), np.float32)
+    ny, nx = smooth.shape
+    for j in range(rows):
+        for i in range(columns):
+            total = np.float32(0.0)
+            count = 0
+            shade = 0
+            for y in range(y0 + j * step, min(y0 + (j + 1) * step, ny)):
+                for x in range(x0 + i * step, min(x0 + (i + 1) * step, nx)):
+                    v = smooth[y, x]
+                    if v < np.float32(-0.7):
+                        shade += 1
+                    elif v != np.float32(0.0):
+                        v = min(v, cap)
+                        total += v * v
+                        count += 1
+            if count:
+                out[j, i] = np.sqrt(total / np.float32(count))
+            dark[j, i] = np.float32(shade) / np.float32(step * step)
+    return out, dark
+
+
+@njit(**_OPTIONS)
+def window_median(value, valid, half):
+    """Median of the valid mesh values within ``half`` blocks; NaN where there is none."""
+    rows, columns = value.shape
+    out = np.full((rows, columns), np.nan, np.float32)
+    buffer = np.empty((2 * half + 1) ** 2, np.float32)
+    for j in range(rows):
+        for i in range(columns):
+            n = 0
+            for jj in range(max(j - half, 0), min(j + half + 1, rows)):
+                for ii in range(max(i - half, 0), min(i + half + 1, columns)):
+                    if valid[jj, ii]:
+                        buffer[n] = value[jj, ii]
+                        n += 1
+            if n:
+                out[j, i] = np.median(buffer[:n])
+    return out

@@ -1,0 +1,222 @@
+"""Sizes, centroids and sums of footprints, in pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+N_COLUMNS = 18
+GRID = 4  # sub-pixels a side when an outline is measured
+
+
+@njit(**_OPTIONS)
+def _at(image, y, x):
+    """Bilinear value, edges held."""
+    ny, nx = image.shape
+    y = min(max(y, 0.0), ny - 1.0)
+    x = min(max(x, 0.0), nx - 1.0)
+    j, i = min(int(y), ny - 2), min(int(x), nx - 2)
+    f, g = y - j, x - i
+    top = image[j, i] * (1.0 - g) + image[j, i + 1] * g
+    bottom = image[j + 1, i] * (1.0 - g) + image[j + 1, i + 1] * g
+    return top * (1.0 - f) + bottom * f
+
+
+@njit(**_OPTIONS)
+def _ring_level(image, labels, usable, sign, cy, cx, inner, outer, buffer):
+    """Median of the surface between two radii, footprints and shadows left out; NaN if too little is left."""
+    ny, nx = image.shape
+    n = 0
+    j0, j1 = max(int(cy - outer), 0), min(int(cy + outer) + 2, ny)
+    i0, i1 = max(int(cx - outer), 0), min(int(cx + outer) + 2, nx)
+    stride = max(int((j1 - j0) * (i1 - i0) / buffer.size) + 1, 1)
+    for y in range(j0, j1):
+        for x in range(i0 + y % stride, i1, stride):
+            d2 = (y - cy) ** 2 + (x - cx) ** 2
+            if inner * inner <= d2 <= outer * outer and labels[y, x] == 0 and usable[y, x]:
+                v = image[y, x]
+                if v > -0.7 and n < buffer.size:
+                    buffer[n] = sign * v
+                    n += 1
+    return np.median(buffer[:n]) if n >= 12 else np.nan
+
+
+@njit(**_OPTIONS)
+def _spread(stamp, mark, labels, label, stack, n, box):
+    """Mark the 4-neighbours of the first ``n`` pixels on the stack that no other object owns."""
+    ny, nx = labels.shape
+    end = n
+    for k in range(n):
+        p = stack[k]
+        y, x = p // nx, p % nx
+        for turn in range(4):
+            yy = y + (turn == 0) - (turn == 1)
+            xx = x + (turn == 2) - (turn == 3)
+            if yy < 0 or xx < 0 or yy >= ny or xx >= nx or stamp[yy, xx] == mark or end >= stack.size:
+                continue
+            if labels[yy, xx] == 0 or labels[yy, xx] == label:
+                stamp[yy, xx] = mark
+                stack[end] = yy * nx + xx
+                end += 1
+                box[0] = min(box[0], yy)
+                box[1] = min(box[1], xx)
+                box[2] = max(box[2], yy)
+                box[3] = max(box[3], xx)
+    return end
+
+
+@njit(**_OPTIONS)
+def measure(ratio, smooth, labels, usable, saturated, sign, chosen, peak, box, n_pixels, threshold, rms,
+            margin, step, y0, x0, out):
+    """Measure the chosen objects; the columns of ``out`` are named in ``brightspot.catalog.MEASURED``.
+
+    ``threshold`` (n,) excess at which the threshold footprint ends; ``margin`` pixels around the
+    footprint whose light belongs to the spot (wings of the PSF). ``out`` (chosen.size, N_COLUMNS) float64.
+    """
+    ny, nx = labels.shape
+    stamp = np.zeros((ny, nx), np.int32)
+    stack = np.empty(ny * nx, np.int32)
+    buffer = np.empty(4096, np.float32)
+    wide = np.empty(4, np.int64)
+    for r in range(chosen.size):
+        o = chosen[r]
+        label = o + 1
+        mark = 2 * r + 1
+        n = n_pixels[o]
+        image = ratio if n < 40 else smooth
+        # The peak: single pixels count where the spot is small, else noise is averaged.
+        top = -np.inf
+        sw, sx, sy = 0.0, 0.0, 0.0
+        for y in range(box[o, 0], box[o, 2] + 1):
+            for x in range(box[o, 1], box[o, 3] + 1):
+                if labels[y, x] == label:
+                    v = sign * image[y, x]
+                    top = max(top, v)
+                    w = max(sign * smooth[y, x], 1e-6)
+                    sw += w
+                    sx += w * x
+                    sy += w * y
+        cx, cy = sx / sw, sy / sw
+        radius = np.sqrt(n / np.pi)
+        level = _ring_level(ratio, labels, usable, sign, cy, cx, 2.0 * radius + 3.0, 3.0 * radius + 8.0, buffer)
+        if not abs(level) <= 0.3 * top:
+            level = 0.0
+        top -= level
+        # footprint, grown by a pixel: holds the half-maximum outline
+        wide[0], wide[1], wide[2], wide[3] = box[o, 0], box[o, 1], box[o, 2], box[o, 3]
+        end = 0
+        for y in range(box[o, 0], box[o, 2] + 1):
+            for x in range(box[o, 1], box[o, 3] + 1):
+                if labels[y, x] == label:
+                    stamp[y, x] = mark
+                    stack[end] = y * nx + x
+                    end += 1
+        core = end
+        end = _spread(stamp, mark, labels, label, stack, end, wide)
+        area, mx, my, mxx, mxy, myy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        sw, sx, sy = 0.0, 0.0, 0.0
+        inside_sum, inside_n = 0.0, 0
+        n_saturated, n_lost = 0, 0
+        edge = False
+        for k in range(end):
+            y, x = stack[k] // nx, stack[k] % nx
+            v = sign * image[y, x] - level
+            w = v - 0.3 * top
+            if w > 0.0:
+                sw += w
+                sx += w * x
+                sy += w * y
+            if k < core:
+                inside_sum += sign * ratio[y, x] - level
+                inside_n += 1
+                n_saturated += saturated[y, x]
+                n_lost += not usable[y, x]
+            if y <= 1 or x <= 1 or y >= ny - 2 or x >= nx - 2:
+                edge = True
+            for a in range(GRID):
+                for b in range(GRID):
+                    py = y + (a + 0.5) / GRID - 0.5
+                    px = x + (b + 0.5) / GRID - 0.5
+                    if sign * _at(image, py, px) - level >= 0.5 * top:
+                        area += 1.0
+                        mx += px
+                        my += py
+                        mxx += px * px
+                        mxy += px * py
+                        myy += py * py
+        if sw > 0.0:
+            cx, cy = sx / sw, sy / sw
+        if area > 0.0:
+            mx, my = mx / area, my / area
+            mxx, mxy, myy = mxx / area - mx * mx, mxy / area - mx * my, myy / area - my * my
+        area /= GRID * GRID
+        # threshold footprint: the connected surface above the preset's excess
+        reach = 3.0 * radius + 8.0
+        begin = 0
+        limit = threshold[o]
+        flooded = 0
+        flood_mark = mark + 1
+        tail = 0
+        if top + level >= limit:
+            for k in range(core):
+                y, x = stack[k] // nx, stack[k] % nx
+                if sign * image[y, x] >= limit:
+                    stamp[y, x] = flood_mark
+                    stack[tail] = stack[k]
+                    tail += 1
+            while begin < tail:
+                y, x = stack[begin] // nx, stack[begin] % nx
+                begin += 1
+                flooded += 1
+                for turn in range(4):
+                    yy = y + (turn == 0) - (turn == 1)
+                    xx = x + (turn == 2) - (turn == 3)
+                    if yy < 0 or xx < 0 or yy >= ny or xx >= nx or stamp[yy, xx] == flood_mark:
+                        continue
+                    if labels[yy, xx] != 0 and labels[yy, xx] != label:
+                        continue
+                    if (yy - cy) ** 2 + (xx - cx) ** 2 > reach * reach or sign * image[yy, xx] < limit:
+                        continue
+                    stamp[yy, xx] = flood_mark
+                    stack[tail] = yy * nx + xx
+                    tail += 1
+        # all of its light: footprints and what lies within the margin of them
+        end = tail
+        for y in range(box[o, 0], box[o, 2] + 1):
+            for x in range(box[o, 1], box[o, 3] + 1):
+                if labels[y, x] == label and stamp[y, x] != flood_mark:
+                    stamp[y, x] = flood_mark
+                    stack[end] = y * nx + x
+                    end += 1
+        for _ in range(margin):
+            end = _spread(stamp, flood_mark, labels, label, stack, end, wide)
+        light = 0.0
+        for k in range(end):
+            y, x = stack[k] // nx, stack[k] % nx
+            if usable[y, x]:
+                light += sign * ratio[y, x] - level
+                # The limb and the sky behind it are within the spot's wings.
+                if ratio[y, x] < -0.9 and sign > 0:
+                    edge = True
+        j = min(max((int(cy) - y0) // step, 0), rms.shape[0] - 1)
+        i = min(max((int(cx) - x0) // step, 0), rms.shape[1] - 1)
+        out[r, 0] = cx
+        out[r, 1] = cy
+        out[r, 2] = area
+        out[r, 3] = mxx
+        out[r, 4] = mxy
+        out[r, 5] = myy
+        out[r, 6] = flooded
+        out[r, 7] = light
+        out[r, 8] = inside_sum / max(inside_n, 1)
+        out[r, 9] = top
+        out[r, 10] = level
+        out[r, 11] = rms[j, i]
+        out[r, 12] = inside_n
+        out[r, 13] = n_saturated
+        out[r, 14] = n_lost
+        out[r, 15] = edge
+        out[r, 16] = end
+        out[r, 17] = box[o, 2] - box[o, 0] + 1

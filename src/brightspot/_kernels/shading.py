@@ -1,0 +1,223 @@
+"""What surrounds a candidate: ring, Sun's line, sharpness, light."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+RAYS = 16
+SAMPLES = 6
+N_FEATURES = 21
+
+
+@njit(**_OPTIONS)
+def _excess(image, y, x, sign):
+    """``sign * image`` at the nearest pixel; NaN outside."""
+    ny, nx = image.shape
+    j, i = int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
+    if j < 0 or i < 0 or j >= ny or i >= nx:
+        return np.nan
+    return sign * image[j, i]
+
+
+@njit(**_OPTIONS)
+def describe(ratio, smooth, labels, sign, peak, peak_yx, box, rms, light, sun_azimuth, step, y0, x0, out):
+    """Features of each object; the columns are named in ``brightspot.shading.FEATURES``.
+
+    ``light`` mesh: local level over the frame's bright level. ``sun_azimuth`` (n,) radians clockwise from
+    image up toward the Sun at each object, NaN where not known. ``out`` (n, N_FEATURES) float32.
+    """
+    rows, columns = rms.shape
+    ny, nx = smooth.shape
+    ray = np.empty(RAYS)
+    for o in range(peak.size):
+        label = o + 1
+        py, px = peak_yx[o, 0], peak_yx[o, 1]
+        c = peak[o]
+        if sign < 0:
+            c = c / (1.0 + c)
+        # footprint: area, centre, second moments
+        n, sw, sx, sy, plateau = 0, 0.0, 0.0, 0.0, 0
+        for y in range(box[o, 0], box[o, 2] + 1):
+            for x in range(box[o, 1], box[o, 3] + 1):
+                if labels[y, x] == label:
+                    w = sign * smooth[y, x]
+                    n += 1
+                    sw += w
+                    sx += w * x
+                    sy += w * y
+                    if w > 0.8 * c:
+                        plateau += 1
+        cx, cy = sx / sw, sy / sw
+        xx, xy, yy = 1.0 / 12.0, 0.0, 1.0 / 12.0
+        for y in range(box[o, 0], box[o, 2] + 1):
+            for x in range(box[o, 1], box[o, 3] + 1):
+                if labels[y, x] == label:
+                    xx += (x - cx) * (x - cx) / n
+                    xy += (x - cx) * (y - cy) / n
+                    yy += (y - cy) * (y - cy) / n
+        half = 0.5 * (xx + yy)
+        spread = np.sqrt(0.25 * (xx - yy) ** 2 + xy * xy)
+        major = np.sqrt(half + spread)
+        minor = np.sqrt(max(half - spread, 1e-6))
+        radius = np.sqrt(n / np.pi)
+        # ring: how far the brightness goes on in each direction
+        r1, r2 = 1.6 * radius + 1.5, 2.8 * radius + 4.0
+        shade = 0
+        seen = 0
+        for k in range(RAYS):
+            a = 2.0 * np.pi * k / RAYS
+            ux, uy = np.cos(a), np.sin(a)
+            ray_sum, ray_n = 0.0, 0
+            for s in range(SAMPLES):
+                r = r1 + (r2 - r1) * s / (SAMPLES - 1)
+                v = _excess(smooth, cy + uy * r, cx + ux * r, sign)
+                if v == v:
+                    seen += 1
+                    if sign * v < -0.7:
+                        shade += 1
+                    ray_sum += min(v, c)
+                    ray_n += 1
+            ray[k] = ray_sum / ray_n if ray_n else 0.0
+        # neighbouring rays averaged: 22.5 degrees wide sectors overlap
+        sector = np.empty(RAYS)
+        for k in range(RAYS):
+            sector[k] = (0.5 * (ray[k] + 0.5 * ray[(k + 1) % RAYS] + 0.5 * ray[k - 1])) / c
+        ranked = np.sort(sector)
+        # Sun's line through the object: relief integrates to nothing along it, albedo does not
+        azimuth = sun_azimuth[o]
+        toward = away = net = across = along = np.nan
+        if azimuth == azimuth:
+            ux, uy = np.sin(azimuth), -np.cos(azimuth)
+            reach = 3.0 * radius + 5.0
+            width = max(int(radius + 0.5), 1)
+            toward, away, net = 0.0, 0.0, 0.0
+            cells = 0
+            length = int(reach)
+            for side in range(-1, 2, 2):
+                lowest = 0.0
+                run = 0.0
+                for s in range(0 if side > 0 else 1, length + 1):
+                    mean, m = 0.0, 0
+                    for w in range(-width, width + 1):
+                        x = cx + side * s * ux - w * uy
+                        y = cy + side * s * uy + w * ux
+                        v = _excess(smooth, y, x, sign)
+                        if v == v:
+                            mean += v
+                            m += 1
+                    if m:
+                        mean /= m
+                        net += mean * (2 * width + 1)
+                        cells += 1
+                        run = mean if s <= 1 else 0.5 * (run + mean)
+                        lowest = min(lowest, run)
+                if side > 0:
+                    toward = lowest / c
+                else:
+                    away = lowest / c
+            net = net / max(sw, 1e-6)
+            across_angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
+            d = np.abs(np.cos(across_angle) * ux + np.sin(across_angle) * uy)
+            along = d * (1.0 - minor / major)
+        # sharpness of the peak in the unsmoothed picture
+        best, by, bx = -np.inf, py, px
+        for y in range(max(py - 1, 0), min(py + 2, ny)):
+            for x in range(max(px - 1, 0), min(px + 2, nx)):
+                v = sign * ratio[y, x]
+                if v > best:
+                    best, by, bx = v, y, x
+        cross, ring8, second = 0.0, 0.0, -np.inf
+        m4, m8 = 0, 0
+        for dy in range(-1, 2):
+            for dx in range(-1, 2):
+                y, x = by + dy, bx + dx
+                if (dy == 0 and dx == 0) or y < 0 or x < 0 or y >= ny or x >= nx:
+                    continue
+                v = sign * ratio[y, x]
+                ring8 += v
+                m8 += 1
+                if dy == 0 or dx == 0:
+                    cross += v
+                    m4 += 1
+                    second = max(second, v)
+        j = min(max((py - y0) // step, 0), rows - 1)
+        i = min(max((px - x0) // step, 0), columns - 1)
+        texture = rms[j, i]
+        out[o, 0] = c
+        out[o, 1] = c / texture
+        out[o, 2] = texture
+        out[o, 3] = light[j, i]
+        out[o, 4] = light[j, i] * (1.0 + sign * c)
+        out[o, 5] = n
+        out[o, 6] = major / minor
+        out[o, 7] = n / (4.0 * np.pi * major * minor)
+        out[o, 8] = plateau / n
+        out[o, 9] = ranked[RAYS - 1]
+        out[o, 10] = ranked[RAYS - 5]
+        out[o, 11] = ranked[RAYS // 2]
+        out[o, 12] = ranked[0]
+        out[o, 13] = shade / max(seen, 1)
+        out[o, 14] = toward
+        out[o, 15] = away
+        out[o, 16] = net
+        out[o, 17] = cross / max(m4, 1) / best if best > 0 else 0.0
+        out[o, 18] = along
+        out[o, 19] = second / best if best > 0 else 0.0
+        out[o, 20] = ring8 / max(m8, 1) / best if best > 0 else 0.0
+
+
+@njit(**_OPTIONS)
+def sum_trees(features, feature, threshold, left, right, missing_left, value, root, score):
+    """Add up the leaves that each row of ``features`` (n, m) falls into; a node with left < 0 is a leaf."""
+    for o in range(features.shape[0]):
+        total = 0.0
+        for t in range(root.size):
+            node = root[t]
+            while left[node] >= 0:
+                v = features[o, feature[node]]
+                if v != v:
+                    go_left = missing_left[node]
+                else:
+                    go_left = v <= threshold[node]
+                node = left[node] if go_left else right[node]
+            total += value[node]
+        score[o] = total
+
+
+@njit(**_OPTIONS)
+def shade_direction(smooth, usable):
+    """Mean direction (x, y) from shaded to lit ground, and how pronounced it is (0 .. 1).
+
+    Works on 2 x 2 means, dark below -0.08 and bright above 0.08, at lags of 3 and 5 of them in 16 directions.
+    """
+    ny, nx = smooth.shape[0] // 2, smooth.shape[1] // 2
+    small = np.zeros((ny, nx), np.float32)
+    for y in range(ny):
+        for x in range(nx):
+            if usable[2 * y, 2 * x] and usable[2 * y + 1, 2 * x + 1]:
+                v = np.float32(0.25) * (
+                    smooth[2 * y, 2 * x] + smooth[2 * y, 2 * x + 1]
+                    + smooth[2 * y + 1, 2 * x] + smooth[2 * y + 1, 2 * x + 1]
+                )
+                small[y, x] = min(max(v, np.float32(-0.5)), np.float32(0.5))
+    vector = np.zeros(2)
+    total = 0.0
+    low, high = np.float32(-0.08), np.float32(0.08)
+    for k in range(16):
+        a = 2.0 * np.pi * k / 16
+        pairs = 0.0
+        for lag in (3, 5):
+            dx, dy = int(np.round(lag * np.cos(a))), int(np.round(lag * np.sin(a)))
+            for y in range(max(0, -dy), min(ny, ny - dy)):
+                for x in range(max(0, -dx), min(nx, nx - dx)):
+                    if small[y, x] < low and small[y + dy, x + dx] > high:
+                        pairs -= small[y, x] * small[y + dy, x + dx]
+        vector[0] += pairs * np.cos(a)
+        vector[1] += pairs * np.sin(a)
+        total += pairs
+    if total <= 0.0:
+        return vector, 0.0
+    return vector, np.sqrt(vector[0] ** 2 + vector[1] ** 2) / total

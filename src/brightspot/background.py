@@ -1,0 +1,158 @@
+"""Local level and scatter of the lit surface.
+
+In: image (rows, columns) float32 in any linear unit, masks, and, where the geometry is
+known, the disk function on a mesh. Out: the levelled image ``ratio = image / level - 1``
+(0 on the local surface) and the scatter of that ratio, both with the same meaning from
+the sub-solar point to the terminator.
+
+How: block means of the lit pixels are divided by the disk function (if there is one);
+through their logarithms a plane is fitted in a sliding window, blocks that stand out
+are left out and the fit repeated. A plane, unlike a median, does not lag behind at the limb and
+the terminator, where the window is one-sided.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from brightspot.errors import BrightspotError
+
+STEP = 8
+"""Width of a block in pixels: fine enough for the limb's gradient, 64 pixels to average."""
+
+HALF_WINDOW = 5
+"""Half-width of the window in blocks: the level follows what is wider than about 88 px."""
+
+LIT_FRACTION = 0.10
+"""A pixel is lit where it exceeds this share of the frame's bright surface."""
+
+SCATTER_FLOOR = 0.004
+"""Scatter below which nothing is believed: flat fields are known to some 0.5 per cent."""
+
+
+class Background(NamedTuple):
+    """Level and scatter on a mesh of blocks, and the levelled image.
+
+    Attributes
+    ----------
+    ratio : numpy.ndarray
+        (rows, columns) float32, ``image / level - 1``; 0 where unusable or unlit.
+    smooth : numpy.ndarray
+        ``ratio`` smoothed with a 3 x 3 binomial kernel.
+    usable : numpy.ndarray
+        (rows, columns) bool: lit, finite, not masked.
+    level : numpy.ndarray
+        Mesh of float32, the local level in the image's unit above the pedestal; NaN where too little is lit.
+    rms : numpy.ndarray
+        Mesh of float32, local scatter of ``smooth`` (relief, mottling and noise together).
+    disk : numpy.ndarray or None
+        Mesh of the disk function, NaN off the body; None without geometry.
+    reference : float
+        The frame's typical surface: median of level / disk (of level without geometry).
+    pedestal : float
+        Subtracted from the image: sky or bias.
+    step, y0, x0 : int
+        Block width and the first block's corner.
+    """
+
+    ratio: np.ndarray
+    smooth: np.ndarray
+    usable: np.ndarray
+    level: np.ndarray
+    rms: np.ndarray
+    disk: np.ndarray | None
+    reference: float
+    pedestal: float
+    step: int
+    y0: int
+    x0: int
+
+    def at(self, mesh: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Value of a mesh at pixels (nearest block)."""
+        j = np.clip(((np.asarray(y) - self.y0) // self.step).astype(int), 0, mesh.shape[0] - 1)
+        i = np.clip(((np.asarray(x) - self.x0) // self.step).astype(int), 0, mesh.shape[1] - 1)
+        return mesh[j, i]
+
+
+def mesh_layout(shape: tuple[int, int], step: int = STEP) -> tuple[int, int, int, int]:
+    """Rows and columns of the mesh and the corner (y0, x0) of its first block, centred on the image."""
+    rows, columns = max(shape[0] // step, 1), max(shape[1] // step, 1)
+    return rows, columns, (shape[0] - rows * step) // 2, (shape[1] - columns * step) // 2
+
+
+def estimate_background(
+    image: np.ndarray,
+    usable: np.ndarray,
+    *,
+    disk: np.ndarray | None = None,
+    pedestal: float = 0.0,
+    half_window: int = HALF_WINDOW,
+    step: int = STEP,
+) -> Background:
+    """Local level and scatter of the lit surface.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        (rows, columns) float32, linear in the light.
+    usable : numpy.ndarray
+        (rows, columns) bool, False where a pixel says nothing.
+    disk : numpy.ndarray, optional
+        Disk function at the block centres of `mesh_layout`; NaN off the body, 0 where unlit.
+    pedestal : float
+        Value of no light.
+    half_window : int
+        Half-width of the levelling window in blocks.
+    step : int
+        Width of a block in pixels.
+
+    Returns
+    -------
+    Background
+
+    Raises
+    ------
+    BrightspotError
+        If nothing in the image is lit.
+    """
+    from brightspot._kernels import background as kernels
+
+    rows, columns, y0, x0 = mesh_layout(image.shape, step)
+    layout = (step, y0, x0, rows, columns)
+    pedestal32 = np.float32(pedestal)
+    mean, share = kernels.block_means(image, usable, pedestal32, np.float32(0.0), *layout)
+    bright = mean[share > 0.25]
+    if bright.size == 0 or not np.any(bright > 0):
+        raise BrightspotError("nothing in the image is lit; give a frame that shows the sunlit surface")
+    floor = np.float32(LIT_FRACTION * np.percentile(bright, 90.0))
+    mean, share = kernels.block_means(image, usable, pedestal32, floor, *layout)
+    lit = share > 0.5
+    value = mean.astype(np.float64)
+    if disk is not None:
+        on_disk = np.isfinite(disk) & (disk > 0.02)
+        lit &= on_disk
+        value = value / np.where(on_disk, disk, 1.0)
+    weight = np.where(lit, share, 0.0).astype(np.float64)
+    if not lit.any():
+        raise BrightspotError("nothing in the image is lit; give a frame that shows the sunlit surface")
+    log_value = np.log(np.where(lit, value, 1.0))
+    log_level, _ = kernels.robust_planes(log_value, weight, half_window, 5, 2.0, 2.5, 6.0)
+    known = np.isfinite(log_level)
+    flat = np.where(known, np.exp(np.where(known, log_level, 0.0)), np.nan)
+    level = flat if disk is None else flat * np.where(on_disk, disk, np.nan)
+    # Where the light is a tenth of the typical, relief is all there is to see.
+    reference = float(np.median(flat[known & lit])) if (known & lit).any() else float("nan")
+    level = np.where(level >= floor, level, np.nan).astype(np.float32)
+    inverse = np.where(np.isfinite(level), 1.0 / level, 0.0).astype(np.float32)
+    ratio = np.empty(image.shape, np.float32)
+    smooth = np.empty(image.shape, np.float32)
+    kernels.level_image(image, usable, pedestal32, inverse, step, y0, x0, ratio)
+    kernels.smooth3(ratio, smooth)
+    scatter, shade = kernels.block_scatter(smooth, np.float32(0.5), *layout)
+    rms = kernels.window_median(scatter, np.isfinite(level) & (scatter > 0), 3)
+    rms = np.maximum(np.where(np.isfinite(rms), rms, 1.0), SCATTER_FLOOR).astype(np.float32)
+    return Background(
+        ratio, smooth, usable, level, rms, disk, reference, float(pedestal), step, y0, x0
+    )

@@ -1,0 +1,514 @@
+"""What a detection is made of: columns, flags, and the measuring of footprints in kilometres.
+
+In: the objects of one frame (pixels), the frame's geometry or scale. Out: a pandas DataFrame
+with the columns of `COLUMNS`; a value that is not known is NaN or empty, never 0.
+"""
+
+from __future__ import annotations
+
+import functools
+from enum import IntFlag
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from brightspot.shading import FEATURES, reasons, slope_needed_deg
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from brightspot.background import Background
+    from brightspot.frame import Frame
+    from brightspot.segmentation import Segmentation
+
+
+class Flag(IntFlag):
+    """What to keep in mind about a detection."""
+
+    SATURATED = 1
+    """Some pixels are at the ceiling: contrast, excess and albedo are lower limits."""
+    UNRESOLVED = 2
+    """Narrower than 2.3 px at half maximum: the size is an upper limit."""
+    EDGE = 4
+    """At the limb, the terminator or the frame's edge: part of it may be missing."""
+    HIGH_INC = 8
+    """Incidence above 75 degrees."""
+    HIGH_EMI = 16
+    """Emission above 70 degrees."""
+    NO_GEOMETRY = 32
+    """No latitude and longitude: the picture says nothing of where it looks."""
+    SCALE_ASSUMED = 64
+    """Kilometres rest on a limb fit, an article or the user, not on label or SPICE."""
+    STRAYLIGHT = 128
+    """Narrow-band filter whose in-field stray light is not removed at this level."""
+    SUBFRAME = 256
+    """The frame is a part of the detector."""
+    BLEND = 512
+    """Touches a neighbour: sizes and sums are shared out between them."""
+    LOWPIX = 1024
+    """Fewer than four pixels above half maximum."""
+    DISPLAY_STRETCH = 2048
+    """Stretched for display: contrast is relative, not radiometric."""
+    SCALE_CONFLICT = 4096
+    """Two sources of the scale disagree by more than their errors."""
+    ORIENTATION = 8192
+    """The label's orientation and the picture do not agree: position may be mirrored."""
+    LOST_PIXELS = 16384
+    """Some of its pixels are missing or masked."""
+
+
+class Column(NamedTuple):
+    """Name, unit and meaning of one column."""
+
+    name: str
+    unit: str
+    meaning: str
+
+
+COLUMNS = tuple(
+    Column(*row)
+    for row in (
+        ("frame", "", "input relative to what was given; #NNN is a picture of an animation"),
+        ("detection_id", "", "number within the frame, largest excess first"),
+        ("polarity", "", "bright or dark against the surroundings"),
+        ("x_centroid", "px", "sample from 0 at the centre of the left column"),
+        ("y_centroid", "px", "line from 0 at the centre of the top row"),
+        ("latitude_deg", "deg", "planetocentric latitude on the 482 x 482 x 446 km spheroid"),
+        ("longitude_deg", "deg", "east longitude, 0 to 360"),
+        ("pixel_scale_km", "km", "width of a pixel there, across the line of sight"),
+        ("pixel_scale_error_km", "km", "its error, 1 sigma"),
+        ("scale_source", "", "spice, label, map, limb, user or article"),
+        ("diameter_km", "km", "circle of the area above the preset's contrast"),
+        ("diameter_halfmax_km", "km", "circle of the area above half the peak excess"),
+        ("diameter_deconvolved_km", "km", "disc that the PSF would widen to diameter_halfmax_km"),
+        ("diameter_error_km", "km", "error of diameter_halfmax_km, 1 sigma, scale included"),
+        ("diameter_limit_km", "km", "upper limit of the diameter where it is UNRESOLVED"),
+        ("diameter_halfmax", "px", "as diameter_halfmax_km, in pixels, foreshortening not removed"),
+        ("major_axis_km", "km", "longest axis at half maximum, in the local tangent plane"),
+        ("minor_axis_km", "km", "shortest axis at half maximum, in the local tangent plane"),
+        ("area_km2", "km2", "ground area above the preset's contrast"),
+        ("excess_area_km2", "km2", "sum of (ratio to surroundings - 1) x ground area; negative if dark"),
+        ("contrast", "", "mean ratio to the surroundings above half maximum"),
+        ("contrast_peak", "", "ratio to the surroundings at the peak"),
+        ("snr", "", "mean excess over the scatter of the surroundings, for its area"),
+        ("background_rms", "", "scatter of the surroundings' ratio, relief and noise together"),
+        ("iof", "", "mean radiance factor I/F above half maximum"),
+        ("equigonal_albedo", "", "iof divided by the disk function"),
+        ("normal_albedo", "", "equigonal albedo divided by the phase function"),
+        ("incidence_deg", "deg", "Sun's angle to the spheroid's normal"),
+        ("emission_deg", "deg", "camera's angle to the spheroid's normal"),
+        ("phase_deg", "deg", "angle between Sun and camera"),
+        ("slope_needed_deg", "deg", "tilt toward the Sun that would do it without albedo; 90 if none can"),
+        ("albedo_confidence", "", "probability, 0 to 1, that albedo and not relief makes it"),
+        ("contrast_to_texture", "", "peak excess over the local scatter"),
+        ("ring_share", "", "fifth brightest of 16 directions just outside, over the peak"),
+        ("shade_toward_sun", "", "deepest deficit beside it toward the Sun, over the peak"),
+        ("shade_away_from_sun", "", "deepest deficit beside it away from the Sun, over the peak"),
+        ("sun_line_net", "", "net excess along the Sun's line, over its own: 1 albedo, 0 relief"),
+        ("elongation", "", "major over minor axis in the picture"),
+        ("sharpness", "", "four neighbours over the peak pixel: the PSF's, or a cosmic ray's"),
+        ("n_pixels", "", "pixels above half maximum"),
+        ("reasons", "", "what decided, in words"),
+        ("flags", "", "names of the flags, joined by |"),
+    )
+)
+"""Every column of detections.csv, in order."""
+
+MEASURED = (
+    "x", "y", "area", "xx", "xy", "yy", "threshold_area", "excess", "mean", "peak", "offset",
+    "rms", "n", "saturated", "lost", "edge", "aperture", "height",
+)  # fmt: skip
+"""Columns that the kernel ``measure`` writes, pixels and ratios."""
+
+RESOLVED = 2.3
+"""Half-maximum width in px from which on a size is right to 10 per cent (simulated discs, PSF FWHM 1.4 px)."""
+
+CORRELATED_PIXELS = 7.1
+"""Pixels that the 3 x 3 binomial kernel averages: 1 / sum of its squared weights."""
+
+
+@functools.cache
+def _widening() -> tuple[np.ndarray, np.ndarray]:
+    """Half-maximum diameter against true diameter of a disc behind a Gaussian PSF, both in PSF FWHM.
+
+    The profile of a disc of radius R behind a Gaussian of sigma 1 at radius r is the
+    distribution function of the non-central chi-square with 2 degrees of freedom and
+    non-centrality r**2 at R**2 (one minus Marcum's Q function).
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import ncx2
+
+    fwhm = 2.0 * np.sqrt(2.0 * np.log(2.0))
+    true = np.concatenate([[1e-3], np.linspace(0.2, 4.0, 39)])
+    seen = np.empty_like(true)
+    for k, diameter in enumerate(true):
+        rim = (0.5 * diameter * fwhm) ** 2
+        top = -np.expm1(-0.5 * rim)
+        half = brentq(lambda r, rim=rim, top=top: ncx2.cdf(rim, 2, r * r + 1e-12) - 0.5 * top, 1e-3, 12.0)
+        seen[k] = 2.0 * half / fwhm
+    return true, seen
+
+
+def remove_psf(diameter: np.ndarray, psf_fwhm: float) -> np.ndarray:
+    """Diameter of the disc whose blurred image has the given half-maximum diameter.
+
+    Parameters
+    ----------
+    diameter : array_like
+        Half-maximum diameters, px.
+    psf_fwhm : float
+        Full width at half maximum of the PSF, px.
+
+    Returns
+    -------
+    numpy.ndarray
+        px; 0 where the image is no wider than the PSF.
+    """
+    true, seen = _widening()
+    share = np.asarray(diameter, np.float64) / psf_fwhm
+    return np.where(share >= seen[-1], share, np.interp(share, seen, true, left=0.0)) * psf_fwhm
+
+
+def measure_footprints(
+    background: Background,
+    segmentation: Segmentation,
+    saturated: np.ndarray,
+    chosen: np.ndarray,
+    threshold: np.ndarray,
+    *,
+    dark: bool = False,
+    margin: int = 3,
+) -> dict[str, np.ndarray]:
+    """Sizes, centroids and sums of the chosen objects, in pixels and ratios.
+
+    Parameters
+    ----------
+    background, segmentation : Background, Segmentation
+        The levelled frame and its objects.
+    saturated : numpy.ndarray
+        (rows, columns) bool.
+    chosen : numpy.ndarray
+        (n,) int, indices of objects (0 for label 1).
+    threshold : numpy.ndarray
+        One excess per object of the segmentation, at which its threshold footprint ends.
+    dark : bool
+        The objects are darker than their surroundings.
+    margin : int
+        Pixels around the footprints whose light is summed too: the PSF's wings.
+
+    Returns
+    -------
+    dict
+        One (n,) float64 array per name in `MEASURED`.
+    """
+    from brightspot._kernels import measure as kernels
+
+    b, s = background, segmentation
+    out = np.zeros((len(chosen), kernels.N_COLUMNS))
+    kernels.measure(
+        b.ratio, b.smooth, s.labels, b.usable, saturated, -1 if dark else 1,
+        np.ascontiguousarray(chosen, np.int64), s.peak, s.box, s.n_pixels,
+        np.ascontiguousarray(threshold, np.float32), b.rms, margin, b.step, b.y0, b.x0, out,
+    )  # fmt: skip
+    return {name: out[:, k].copy() for k, name in enumerate(MEASURED)}
+
+
+class _Place(NamedTuple):
+    """What the geometry or the scale says of each detection's place; NaN where it says nothing."""
+
+    latitude_deg: np.ndarray
+    longitude_deg: np.ndarray
+    incidence_deg: np.ndarray
+    emission_deg: np.ndarray
+    phase_deg: np.ndarray
+    pixel_scale_km: np.ndarray
+    pixel_area_km2: np.ndarray
+    scale_km: np.ndarray
+
+
+def _place(frame: Frame, x: np.ndarray, y: np.ndarray) -> _Place:
+    nothing = np.full(len(x), np.nan)
+    believed = frame.scale.believed if frame.scale is not None else None
+    if frame.geometry is not None:
+        g = frame.geometry.ground(x, y)
+        scale = g.slant_range_km * frame.geometry.camera.mean_ifov_rad
+        # A believed scale that is not this geometry's own (user, SPICE against label) stretches it.
+        stretch = 1.0
+        if believed is not None and believed.source in ("user", "article"):
+            middle = np.nanmedian(scale)
+            stretch = believed.km_per_pixel / middle if np.isfinite(middle) else 1.0
+        return _Place(
+            g.latitude_deg, g.longitude_deg, g.incidence_deg, g.emission_deg, g.phase_deg,
+            scale * stretch, g.pixel_area_km2 * stretch**2, g.scale_km * stretch,
+        )  # fmt: skip
+    scale = nothing if believed is None else np.full(len(x), believed.km_per_pixel)
+    square = scale[:, None, None] * np.array([[1.0, 0.0], [0.0, -1.0]])
+    return _Place(nothing, nothing, nothing, nothing, nothing, scale, scale**2, square)
+
+
+def _axes_km(measured: dict[str, np.ndarray], scale_km: np.ndarray, psf_fwhm: float) -> tuple[np.ndarray, ...]:
+    """Full axes at half maximum in the tangent plane, km; the PSF's second moment taken out."""
+    psf = (psf_fwhm / 4.0) ** 2  # of a disc as wide as the PSF, as outlines are measured
+    xx = np.maximum(measured["xx"] - psf, 1.0 / 192.0)
+    yy = np.maximum(measured["yy"] - psf, 1.0 / 192.0)
+    limit = 0.999 * np.sqrt(xx * yy)
+    xy = np.clip(measured["xy"], -limit, limit)
+    moment = np.stack([np.stack([xx, xy], -1), np.stack([xy, yy], -1)], -2)
+    ground = scale_km @ moment @ np.swapaxes(scale_km, -1, -2)
+    known = np.isfinite(ground).all(axis=(-1, -2))
+    values = np.full((len(known), 2), np.nan)
+    if known.any():
+        values[known] = np.linalg.eigvalsh(ground[known])
+    axes = 4.0 * np.sqrt(np.maximum(values, 0.0))
+    return axes[:, 1], axes[:, 0]
+
+
+def normal_albedo(
+    frame: Frame, level: np.ndarray, x: np.ndarray, y: np.ndarray, disk_model: str = "akimov"
+) -> np.ndarray:
+    """Normal albedo of pixel values at pixels; NaN without geometry or calibration.
+
+    Parameters
+    ----------
+    frame : Frame
+        Gives unit, filter, distance to the Sun and geometry.
+    level : numpy.ndarray
+        (n,) values in the frame's unit.
+    x, y : numpy.ndarray
+        (n,) pixels.
+    disk_model : str
+        Disk function.
+    """
+    return _albedos(frame, level, x, y, disk_model)[2]
+
+
+def _albedos(
+    frame: Frame, value: np.ndarray, x: np.ndarray, y: np.ndarray, disk_model: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """I/F, equigonal albedo and normal albedo of pixel values."""
+    from brightspot import photometry
+
+    iof = photometry.radiance_factor(
+        value, frame.unit, filter_number=frame.filter_number, sun_distance_km=_sun_distance_km(frame)
+    )
+    if frame.geometry is None:
+        nothing = np.full(len(x), np.nan)
+        return iof, nothing, nothing
+    g = frame.geometry.ground(x, y)
+    disk = photometry.disk_function(disk_model, g.incidence_deg, g.emission_deg, g.phase_deg)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        equigonal = np.where(disk > 0.0, iof / disk, np.nan)
+    return iof, equigonal, equigonal / photometry.phase_function(g.phase_deg)
+
+
+def _sun_distance_km(frame: Frame) -> float | None:
+    if frame.sun_distance_km is not None:
+        return frame.sun_distance_km
+    if frame.geometry is not None and frame.geometry.source != "limb":
+        return frame.geometry.sun_distance_km
+    return None
+
+
+def complete_rows(
+    frame: Frame,
+    background: Background,
+    segmentation: Segmentation,
+    features: np.ndarray,
+    chosen: np.ndarray,
+    measured: dict[str, np.ndarray],
+    *,
+    dark: bool,
+    psf_fwhm: float,
+    disk_model: str,
+) -> dict[str, np.ndarray]:
+    """Catalog columns of the chosen objects, kilometres and angles included.
+
+    Parameters
+    ----------
+    frame, background, segmentation
+        The frame and what the stations before made of it.
+    features : numpy.ndarray
+        (n, len(FEATURES)) of the chosen objects.
+    chosen : numpy.ndarray
+        (n,) indices of objects.
+    measured : dict
+        As from `measure_footprints` for the same objects.
+    dark : bool
+        The objects are darker than their surroundings.
+    psf_fwhm : float
+        Full width at half maximum of the PSF, px.
+    disk_model : str
+        Disk function for albedos and slopes.
+
+    Returns
+    -------
+    dict
+        (n,) arrays by column name, and ``_object``, the index of each row's object.
+    """
+    m, sign = measured, -1.0 if dark else 1.0
+    x, y = m["x"], m["y"]
+    place = _place(frame, x, y)
+    contrast, peak = 1.0 + sign * m["mean"], 1.0 + sign * m["peak"]
+    halfmax = np.sqrt(4.0 / np.pi * m["area"])
+    disc = remove_psf(halfmax, psf_fwhm)
+    unresolved = halfmax < RESOLVED
+    pixel_km = np.sqrt(place.pixel_area_km2)
+    believed = frame.scale.believed if frame.scale is not None else None
+    scale_error = 0.0 if believed is None else believed.error_km_per_pixel / believed.km_per_pixel
+    blur = psf_fwhm * m["rms"] / np.maximum(m["peak"], 1e-6)
+    error = np.sqrt(0.1**2 + (0.5 * blur) ** 2 + (2.0 * blur) ** 2 / np.maximum(np.pi * halfmax, 1.0))
+    error_km = pixel_km * np.hypot(error, halfmax * scale_error)
+    value = background.at(background.level, x, y) * (1.0 + sign * m["offset"]) * contrast
+    iof, equigonal, normal = _albedos(frame, value, x, y, disk_model)
+    # The facet that would have to do it faces a neighbourhood whose mean slope is the spheroid's.
+    slope = slope_needed_deg(peak, place.incidence_deg, place.emission_deg, place.phase_deg, disk_model)
+    major, minor = _axes_km(m, place.scale_km, psf_fwhm)
+    feature = dict(zip(FEATURES, features.T, strict=True))
+    flags = _flags(frame, place, m, segmentation.saddle[chosen] > 0, unresolved, background)
+    return {
+        "_object": chosen,
+        "polarity": np.full(len(x), "dark" if dark else "bright", object),
+        "x_centroid": x,
+        "y_centroid": y,
+        "latitude_deg": place.latitude_deg,
+        "longitude_deg": place.longitude_deg,
+        "pixel_scale_km": place.pixel_scale_km,
+        "pixel_scale_error_km": place.pixel_scale_km * scale_error if believed is not None else place.pixel_scale_km * np.nan,
+        "scale_source": np.full(len(x), believed.source if believed is not None else "", object),
+        "diameter_km": _empty_if_zero(np.sqrt(4.0 / np.pi * m["threshold_area"] * place.pixel_area_km2)),
+        "diameter_halfmax_km": halfmax * pixel_km,
+        "diameter_deconvolved_km": np.where(unresolved, np.nan, disc * pixel_km),
+        "diameter_error_km": error_km,
+        "diameter_limit_km": np.where(unresolved, halfmax * pixel_km + error_km, np.nan),
+        "diameter_halfmax": halfmax,
+        "major_axis_km": np.where(unresolved, np.nan, major),
+        "minor_axis_km": np.where(unresolved, np.nan, minor),
+        "area_km2": _empty_if_zero(m["threshold_area"] * place.pixel_area_km2),
+        "excess_area_km2": sign * m["excess"] * place.pixel_area_km2,
+        "contrast": contrast,
+        "contrast_peak": peak,
+        "snr": m["mean"] / m["rms"] * np.sqrt(np.maximum(m["n"] / CORRELATED_PIXELS, 1.0)),
+        "background_rms": m["rms"],
+        "iof": iof,
+        "equigonal_albedo": equigonal,
+        "normal_albedo": normal,
+        "incidence_deg": place.incidence_deg,
+        "emission_deg": place.emission_deg,
+        "phase_deg": place.phase_deg,
+        "slope_needed_deg": slope,
+        "contrast_to_texture": feature["contrast_to_texture"],
+        "ring_share": feature["ring_share"],
+        "shade_toward_sun": feature["shade_toward_sun"],
+        "shade_away_from_sun": feature["shade_away_from_sun"],
+        "sun_line_net": feature["sun_line_net"],
+        "elongation": feature["elongation"],
+        "sharpness": feature["sharpness"],
+        "n_pixels": m["n"].astype(int),
+        "reasons": np.asarray(reasons(features, slope), object),
+        "flags": np.asarray(flag_names(flags), object),
+        "_excess": m["excess"],
+    }
+
+
+def _empty_if_zero(value: np.ndarray) -> np.ndarray:
+    return np.where(value > 0.0, value, np.nan)
+
+
+def _flags(
+    frame: Frame,
+    place: _Place,
+    m: dict[str, np.ndarray],
+    blended: np.ndarray,
+    unresolved: np.ndarray,
+    background: Background,
+) -> np.ndarray:
+    """Flags of each row, (n,) int."""
+    scale = frame.scale
+    believed = scale.believed if scale is not None else None
+    whole = Flag(0)
+    if frame.geometry is None or not frame.geometry.longitude_known:
+        whole |= Flag.NO_GEOMETRY
+    if believed is not None and believed.source in ("limb", "user", "article"):
+        whole |= Flag.SCALE_ASSUMED
+    if scale is not None and scale.conflicts:
+        whole |= Flag.SCALE_CONFLICT
+    if frame.display_stretched:
+        whole |= Flag.DISPLAY_STRETCH
+    if frame.subframe:
+        whole |= Flag.SUBFRAME
+    if frame.filter_number is not None and frame.filter_number > 1 and frame.level in ("1A", "1B"):
+        whole |= Flag.STRAYLIGHT
+    if frame.orientation_doubtful:
+        whole |= Flag.ORIENTATION
+    beside = np.zeros(len(m["x"]), bool)
+    for dy in (-1, 1):
+        for dx in (-1, 1):
+            # A block whose neighbour has no level lies at the limb or the terminator.
+            level = background.at(background.level, m["x"] + dx * background.step, m["y"] + dy * background.step)
+            beside |= ~np.isfinite(level)
+    with np.errstate(invalid="ignore"):
+        parts = (
+            (m["saturated"] > 0, Flag.SATURATED),
+            (unresolved, Flag.UNRESOLVED),
+            ((m["edge"] > 0) | beside, Flag.EDGE),
+            (place.incidence_deg > 75.0, Flag.HIGH_INC),
+            (place.emission_deg > 70.0, Flag.HIGH_EMI),
+            (blended, Flag.BLEND),
+            (m["n"] < 4, Flag.LOWPIX),
+            (m["lost"] > 0, Flag.LOST_PIXELS),
+        )
+    out = np.full(len(m["x"]), int(whole))
+    for where, flag in parts:
+        out |= np.where(where, int(flag), 0)
+    return out
+
+
+def empty_catalog() -> pd.DataFrame:
+    """A catalog without rows, with every column."""
+    import pandas as pd
+
+    return pd.DataFrame({column.name: pd.Series(dtype=_dtype(column)) for column in COLUMNS})
+
+
+_TEXT = ("frame", "polarity", "scale_source", "reasons", "flags")
+_WHOLE = ("detection_id", "n_pixels")
+
+
+def _dtype(column: Column) -> type:
+    if column.name in _TEXT:
+        return str
+    return int if column.name in _WHOLE else float
+
+
+def flag_names(flags: np.ndarray) -> list[str]:
+    """``"EDGE|BLEND"`` for each value; an empty string for none."""
+    members = list(Flag)
+    return ["|".join(str(m.name) for m in members if value & m) for value in np.asarray(flags, int)]
+
+
+def tabulate(frame: Frame, rows: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Catalog of one frame from its finished columns; missing columns are empty.
+
+    Parameters
+    ----------
+    frame : Frame
+        Gives the ``frame`` column.
+    rows : dict
+        Arrays of equal length by column name; rows are numbered in the order given.
+    """
+    import pandas as pd
+
+    n = len(next(iter(rows.values())))
+    if n == 0:
+        return empty_catalog()
+    data: dict[str, object] = {}
+    for column in COLUMNS:
+        if column.name == "frame":
+            data[column.name] = [frame.name] * n
+        elif column.name == "detection_id":
+            data[column.name] = np.arange(1, n + 1)
+        elif column.name in rows:
+            data[column.name] = rows[column.name]
+        else:
+            data[column.name] = [""] * n if column.name in _TEXT else np.full(n, np.nan)
+    return pd.DataFrame(data)

@@ -1,0 +1,327 @@
+"""From a frame to its spots: the settings, and the walk through the stations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from brightspot.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from brightspot.background import Background
+    from brightspot.frame import Frame
+    from brightspot.segmentation import Segmentation
+
+PRESETS = {
+    "relative30": ("contrast", 1.3),
+    "ksigma": ("sigma", 5.0),
+    "absolute": ("normal_albedo", 0.12),
+    "facula": ("contrast", 2.0),
+}
+"""Named definitions of a spot: what is compared, and with what.
+
+``relative30``: 30 per cent above the surroundings, after Palomba et al. 2019 (Icarus; threshold unverified).
+``ksigma``: 5 times the scatter of the surroundings. ``absolute``: normal albedo 0.12, above Ceres' 0.094 (our
+choice, needs I/F). ``facula``: twice the surroundings. Dark outliers mirror them (contrast below 1/1.3, 1/2).
+"""
+
+CANDIDATE_EXCESS = 0.10
+"""Least peak excess that is looked at at all."""
+
+CANDIDATE_SIGMA = 2.0
+"""... and in units of the local scatter: a permissive pass, the judge decides."""
+
+
+class Candidates(NamedTuple):
+    """What stands out in one polarity: objects and their features (n, len(FEATURES)), not yet judged."""
+
+    dark: bool
+    segmentation: Segmentation
+    features: np.ndarray
+
+
+class Detection(NamedTuple):
+    """The spots of one frame.
+
+    Attributes
+    ----------
+    frame : Frame
+        What was searched.
+    catalog : pandas.DataFrame
+        One row per spot; columns as in ``brightspot.COLUMNS``.
+    segmentation : numpy.ndarray
+        (rows, columns) int32: the ``detection_id`` whose footprint a pixel belongs to; 0 = none.
+    background : brightspot.background.Background
+        Level, scatter and the levelled image.
+    finder : SpotFinder
+        The settings.
+    notes : tuple of str
+        Remarks on this search.
+    """
+
+    frame: Frame
+    catalog: pd.DataFrame
+    segmentation: np.ndarray
+    background: Background
+    finder: SpotFinder
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SpotFinder:
+    """Finds places on Ceres that are brighter or darker than their surroundings.
+
+    Call it with a frame: ``SpotFinder()(frame)`` gives a `Detection`.
+
+    Attributes
+    ----------
+    preset : str
+        What counts as a spot: relative30, ksigma, absolute or facula.
+    threshold : float, optional
+        The preset's number, if another is wanted (contrast, sigmas or normal albedo).
+    polarity : str
+        bright, dark or both.
+    min_confidence : float
+        Least albedo_confidence that is reported.
+    keep_all : bool
+        Report candidates of any confidence and contrast.
+    n_pixels : int
+        Least number of pixels above half maximum.
+    psf_fwhm : float
+        Full width of the PSF at half maximum in pixels; 1.3 to 1.6 for the Framing Cameras (unverified).
+    disk_function : str
+        Light divided out: akimov, lunar_lambert, lommel_seeliger, lambert or minnaert.
+    max_incidence_deg : float
+        No search where the Sun stands lower.
+    max_emission_deg : float
+        No search where the camera looks more obliquely.
+    """
+
+    preset: str = "relative30"
+    threshold: float | None = None
+    polarity: str = "both"
+    min_confidence: float = 0.5
+    keep_all: bool = False
+    n_pixels: int = 2
+    psf_fwhm: float = 1.4
+    disk_function: str = "akimov"
+    max_incidence_deg: float = 82.0
+    max_emission_deg: float = 82.0
+
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise UsageError(f"unknown preset {self.preset!r}; choose one of {', '.join(PRESETS)}")
+        if self.polarity not in ("bright", "dark", "both"):
+            raise UsageError(f"unknown polarity {self.polarity!r}; choose bright, dark or both")
+        if not 0.0 <= self.min_confidence <= 1.0:
+            raise UsageError(f"min_confidence is {self.min_confidence}; it lies between 0 and 1")
+        if self.threshold is not None and not self.threshold > (1.0 if self.kind == "contrast" else 0.0):
+            raise UsageError(f"threshold is {self.threshold}; for {self.preset} it must be larger")
+        if self.n_pixels < 1 or not 0.0 < self.psf_fwhm < 20.0:
+            raise UsageError("n_pixels must be at least 1 and psf_fwhm between 0 and 20 px")
+        if not (0.0 < self.max_incidence_deg <= 90.0 and 0.0 < self.max_emission_deg <= 90.0):
+            raise UsageError("max_incidence_deg and max_emission_deg lie between 0 and 90")
+
+    @property
+    def kind(self) -> str:
+        """What the preset compares: contrast, sigma or normal_albedo."""
+        return PRESETS[self.preset][0]
+
+    @property
+    def limit(self) -> float:
+        """The number it is compared with."""
+        return PRESETS[self.preset][1] if self.threshold is None else self.threshold
+
+    def __call__(self, frame: Frame) -> Detection:
+        """Search a frame.
+
+        Parameters
+        ----------
+        frame : Frame
+            As `read_frame` gives it.
+
+        Returns
+        -------
+        Detection
+
+        Raises
+        ------
+        BrightspotError
+            If nothing in the frame is lit, or the preset needs what the frame does not carry.
+        """
+        import numpy as np
+
+        from brightspot.catalog import empty_catalog, tabulate
+
+        background, candidates = self.candidates(frame)
+        labels = np.zeros(frame.shape, np.int32)
+        parts = []
+        for c in candidates:
+            rows = self._rows(frame, background, c)
+            if rows is not None:
+                parts.append((c.segmentation, rows))
+        if not parts:
+            return Detection(frame, empty_catalog(), labels, background, self)
+        merged = {name: np.concatenate([rows[name] for _, rows in parts]) for name in parts[0][1]}
+        order = np.lexsort((merged["x_centroid"], merged["y_centroid"], -np.abs(merged["_excess"])))
+        number = np.empty(len(order), np.int32)
+        number[order] = np.arange(1, len(order) + 1)
+        start = 0
+        for found, rows in parts:
+            table = np.zeros(len(found.peak) + 1, np.int32)
+            table[rows["_object"] + 1] = number[start : start + len(rows["_object"])]
+            start += len(rows["_object"])
+            labels = np.maximum(labels, table[found.labels])
+        catalog = tabulate(frame, {name: np.asarray(column)[order] for name, column in merged.items()})
+        return Detection(frame, catalog, labels, background, self)
+
+    def candidates(self, frame: Frame) -> tuple[Background, list[Candidates]]:
+        """Everything that stands out, before it is judged.
+
+        Parameters
+        ----------
+        frame : Frame
+            As `read_frame` gives it.
+
+        Returns
+        -------
+        tuple
+            The background, and one `Candidates` per polarity asked for.
+        """
+        import numpy as np
+
+        from brightspot.background import estimate_background
+        from brightspot.segmentation import segment_outliers
+        from brightspot.shading import describe
+
+        if self.kind == "normal_albedo" and (frame.geometry is None or frame.display_stretched):
+            raise UsageError(
+                f"{frame.name}: preset absolute needs I/F and geometry, which this frame does not "
+                "carry; use relative30 or ksigma"
+            )
+        disk, allowed = self._lighting(frame)
+        background = estimate_background(frame.image, ~frame.mask, disk=disk, pedestal=_pedestal(frame))
+        searched = np.isfinite(background.level)
+        if allowed is not None:
+            searched &= allowed
+        least = np.maximum(CANDIDATE_EXCESS, CANDIDATE_SIGMA * background.rms)
+        threshold = np.where(searched, least, np.inf).astype(np.float32)
+        out = []
+        for dark in (False, True):
+            if self.polarity == ("bright" if dark else "dark"):
+                continue
+            found = segment_outliers(background, threshold, dark=dark)
+            features = describe(background, found, _sun_azimuth_deg(frame, background, found), dark=dark)
+            out.append(Candidates(dark, found, features))
+        return background, out
+
+    def _lighting(self, frame: Frame) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Disk function on the mesh, and where incidence and emission allow a search."""
+        if frame.geometry is None:
+            return None, None
+        import numpy as np
+
+        from brightspot.background import STEP, mesh_layout
+        from brightspot.photometry import disk_function
+
+        rows, columns, y0, x0 = mesh_layout(frame.shape)
+        g = frame.geometry
+        on_mesh = replace(
+            g, shape=(rows * STEP, columns * STEP), origin_xy=(g.origin_xy[0] + x0, g.origin_xy[1] + y0)
+        ).disk_mesh(STEP)
+        incidence = np.degrees(np.arccos(np.clip(on_mesh.mu0, -1.0, 1.0)))
+        emission = np.degrees(np.arccos(np.clip(on_mesh.mu, -1.0, 1.0)))
+        disk = disk_function(self.disk_function, incidence, emission, on_mesh.phase_deg)
+        with np.errstate(invalid="ignore"):
+            allowed = (incidence <= self.max_incidence_deg) & (emission <= self.max_emission_deg)
+        return np.asarray(disk, np.float32), allowed
+
+    def _rows(self, frame: Frame, background: Background, candidates: Candidates) -> dict[str, np.ndarray] | None:
+        """Judge, choose, measure: finished columns of one polarity; None if nothing is left."""
+        import numpy as np
+
+        from brightspot.catalog import complete_rows, measure_footprints
+        from brightspot.shading import albedo_confidence
+
+        dark, found, features = candidates
+        if len(found.peak) == 0:
+            return None
+        confidence = albedo_confidence(features, dark=dark)
+        good = found.n_pixels >= self.n_pixels
+        if not self.keep_all:
+            good &= confidence >= self.min_confidence
+        chosen = np.flatnonzero(good)
+        if len(chosen) == 0:
+            return None
+        ends = self._end_of_footprint(frame, background, found, dark=dark)
+        measured = measure_footprints(background, found, frame.saturated, chosen, ends, dark=dark)
+        rows = complete_rows(
+            frame, background, found, features[chosen], chosen, measured,
+            dark=dark, psf_fwhm=self.psf_fwhm, disk_model=self.disk_function,
+        )  # fmt: skip
+        rows["albedo_confidence"] = confidence[chosen]
+        if self.keep_all:
+            return rows
+        passes = self._meets_preset(rows, dark=dark)
+        return {name: column[passes] for name, column in rows.items()} if passes.any() else None
+
+    def _end_of_footprint(
+        self, frame: Frame, background: Background, found: Segmentation, *, dark: bool
+    ) -> np.ndarray:
+        """Excess over the surroundings at which each object's threshold footprint ends, (n,)."""
+        import numpy as np
+
+        y, x = found.peak_yx[:, 0], found.peak_yx[:, 1]
+        if self.kind == "contrast":
+            return np.full(len(y), 1.0 - 1.0 / self.limit if dark else self.limit - 1.0)
+        if self.kind == "sigma":
+            return self.limit * background.at(background.rms, x, y)
+        from brightspot.catalog import normal_albedo
+
+        surface = normal_albedo(frame, background.at(background.level, x, y), x, y, self.disk_function)
+        end = self.limit / surface - 1.0
+        return np.maximum(-end if dark else end, 0.01)
+
+    def _meets_preset(self, rows: dict[str, np.ndarray], *, dark: bool) -> np.ndarray:
+        """Whether each row is, within one sigma of its error, what the preset calls a spot."""
+        import numpy as np
+
+        peak, rms = rows["contrast_peak"], rows["background_rms"]
+        if self.kind == "sigma":
+            return np.abs(peak - 1.0) >= self.limit * rms
+        if self.kind == "normal_albedo":
+            return rows["normal_albedo"] <= self.limit if dark else rows["normal_albedo"] >= self.limit
+        return peak - rms <= 1.0 / self.limit if dark else peak + rms >= self.limit
+
+
+def _pedestal(frame: Frame) -> float:
+    """Value of no light: bias of raw counts, black level of pictures; calibrated frames have none.
+
+    The sky off the limb where the geometry knows it, else the darkest hundredth of raw counts.
+    """
+    import numpy as np
+
+    if frame.unit not in ("DN", "display"):
+        return 0.0
+    if frame.geometry is not None:
+        step = 16
+        off = ~np.isfinite(frame.geometry.disk_mesh(step).mu0)
+        sky = frame.image[step // 2 :: step, step // 2 :: step]
+        off = off[: sky.shape[0], : sky.shape[1]] & ~frame.mask[step // 2 :: step, step // 2 :: step]
+        if off.sum() > 50:
+            return float(np.median(sky[off]))
+    return float(np.percentile(frame.image[~frame.mask][::7], 1.0)) if frame.unit == "DN" else 0.0
+
+
+def _sun_azimuth_deg(frame: Frame, background: Background, found: Segmentation) -> np.ndarray:
+    """Direction toward the Sun in the picture at each object: from the geometry, else from the relief."""
+    import numpy as np
+
+    if frame.geometry is not None:
+        return frame.geometry.ground(found.peak_yx[:, 1], found.peak_yx[:, 0]).sun_azimuth_deg
+    from brightspot.shading import sun_azimuth_from_relief
+
+    return np.full(len(found.peak), sun_azimuth_from_relief(background))

@@ -1,0 +1,187 @@
+"""What every reader checks before and after it decodes: sizes, emptiness, saturation, silence."""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from brightspot.errors import ReadError
+
+MIN_SIDE = 16
+"""A frame with a shorter side holds no surface to compare a spot with."""
+
+MAX_SIDE = 32768
+"""Longest side of a frame; a label that asks for more is not believed."""
+
+MAX_PIXELS = 2**28
+"""Most pixels of an uncompressed frame: 1 GiB as float32."""
+
+MAX_PICTURE_PIXELS = 2**26
+"""Most pixels of a compressed picture, whose header may promise what a few bytes cannot hold."""
+
+SATURATED_SHARE = 0.95
+"""A frame with a larger share of saturated pixels is refused: nothing is left to compare with."""
+
+PLATEAU_FALL = 0.005
+"""Pixels within this fraction of the maximum belong to a plateau."""
+
+PLATEAU_RIM = 0.05
+"""Pixels around a plateau that lie within this fraction of the maximum speak for a smooth peak."""
+
+PLATEAU_PIXELS = 4
+"""Fewest connected pixels that make a plateau."""
+
+
+def escaped(text: object) -> str:
+    """Text on one line: control characters and undecodable bytes spelled out as escapes."""
+    safe = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in safe)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the chatter of parsing libraries off stderr; what matters is checked or raised."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def file_size(path: Path) -> int:
+    """Bytes of a regular, non-empty file.
+
+    Raises
+    ------
+    ReadError
+        If it is empty, a folder, a pipe or a device.
+    """
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise ReadError("is a folder, not an image; give it by itself to read what is in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise ReadError("is a pipe or a device, not a file; give a regular file")
+    if status.st_size == 0:
+        raise ReadError("is empty (0 bytes); fetch it again")
+    return status.st_size
+
+
+def check_shape(rows: int, columns: int, max_pixels: int = MAX_PIXELS) -> None:
+    """Refuse a frame that is too small to hold a surface or too large to be true.
+
+    Raises
+    ------
+    ReadError
+        With the size and the limit.
+    """
+    if rows < MIN_SIDE or columns < MIN_SIDE:
+        raise ReadError(
+            f"is {columns} x {rows} pixels; an image needs at least {MIN_SIDE} on each side, give a larger one"
+        )
+    if rows > MAX_SIDE or columns > MAX_SIDE or rows * columns > max_pixels:
+        raise ReadError(
+            f"claims {columns} x {rows} pixels; at most {MAX_SIDE} on a side and {max_pixels // 2**20} Mi pixels"
+            " are read, crop or reduce it"
+        )
+
+
+def check_bytes(size: int, offset: int, needed: int, line_bytes: int, what: str = "") -> None:
+    """Refuse a file that ends before its pixels do.
+
+    Parameters
+    ----------
+    size : int
+        Bytes the file has.
+    offset, needed : int
+        Where the pixels start and how many bytes they take.
+    line_bytes : int
+        Bytes of one line.
+    what : str
+        Name of the file, where it is not the one the error is about.
+
+    Raises
+    ------
+    ReadError
+        With the missing bytes and lines.
+    """
+    missing = offset + needed - size
+    if missing > 0:
+        lines = -(-min(missing, needed) // max(line_bytes, 1))
+        raise ReadError(
+            f"is cut off: {missing} bytes ({lines} of {needed // max(line_bytes, 1)} lines) are missing"
+            f"{' at the end of ' + what if what else ''}; fetch it again"
+        )
+
+
+def plateau(image: np.ndarray, valid: np.ndarray, ceiling: float | None = None) -> np.ndarray:
+    """Pixels that sit on a flat top and so are lower limits only.
+
+    With a known ceiling every group of `PLATEAU_PIXELS` connected pixels at or above it counts.
+    Without one, pixels within `PLATEAU_FALL` of the frame's maximum do, provided that their rim falls
+    away steeply: a smooth peak is surrounded by pixels nearly as bright as itself, a clipped one is not.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        (rows, columns) float32.
+    valid : numpy.ndarray
+        (rows, columns) bool, True where a pixel counts.
+    ceiling : float, optional
+        The value at which the detector or the file format clips.
+
+    Returns
+    -------
+    numpy.ndarray
+        (rows, columns) bool.
+    """
+    found = np.zeros(image.shape, bool)
+    if not valid.any():
+        return found
+    top = float(image.max(where=valid, initial=-np.inf))
+    if top <= 0 or (ceiling is not None and top < ceiling):
+        return found
+    high = valid & (image >= (ceiling if ceiling is not None else top * (1 - PLATEAU_FALL)))
+    y, x = np.nonzero(high)
+    if y.size < PLATEAU_PIXELS:
+        return found
+    from scipy import ndimage
+
+    box = np.s_[max(y.min() - 1, 0) : y.max() + 2, max(x.min() - 1, 0) : x.max() + 2]
+    around = np.ones((3, 3), bool)
+    groups, _ = ndimage.label(high[box], around)
+    count = np.bincount(groups.ravel())
+    flat = count >= PLATEAU_PIXELS
+    flat[0] = False
+    if ceiling is None:
+        for number in np.flatnonzero(flat)[:64]:
+            part = groups == number
+            rim = ndimage.binary_dilation(part, around) & ~part & valid[box]
+            flat[number] = 2 * np.count_nonzero(image[box][rim] >= top * (1 - PLATEAU_RIM)) <= count[number]
+        flat[np.flatnonzero(flat)[64:]] = False
+    found[box] = flat[groups]
+    return found
+
+
+def check_content(image: np.ndarray, mask: np.ndarray, saturated: np.ndarray) -> None:
+    """Refuse a frame that shows nothing.
+
+    Raises
+    ------
+    ReadError
+        If no pixel is valid, all have one value, or nearly all are saturated.
+    """
+    valid = ~mask
+    n_valid = int(np.count_nonzero(valid))
+    if n_valid == 0:
+        raise ReadError("has no valid pixel: all are missing or not a number; fetch it again")
+    low = float(image.min(where=valid, initial=np.inf))
+    high = float(image.max(where=valid, initial=-np.inf))
+    if low == high:
+        what = "all-zero" if low == 0 else f"all pixels are {low:g}"
+        raise ReadError(f"shows nothing ({what}); fetch it again or leave it out")
+    if np.count_nonzero(saturated & valid) > SATURATED_SHARE * n_valid:
+        raise ReadError("is saturated nearly everywhere; use a shorter exposure")

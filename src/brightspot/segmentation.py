@@ -1,0 +1,89 @@
+"""Outliers of the levelled image, each one object with a footprint.
+
+In: the smoothed levelled image, its scatter on a mesh, a threshold on that mesh. Out: an
+int32 image of object numbers (from 1; 0 = none) where each object holds the pixels above half
+of its own peak, and one row per object.
+
+Pixels are taken from the highest down. A pixel with no numbered neighbour founds an object, others join
+the neighbour uphill; where two objects meet, the lower one is kept apart only if it stands out
+above the saddle between them by a share of its own height and by the local scatter
+(the persistence of a peak). So a ragged deposit stays one and a pair becomes two, at any contrast.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from brightspot.background import Background
+
+SADDLE_DEPTH_SHARE = 0.25
+"""A fainter neighbour stays apart where it stands this share of its height above the saddle."""
+
+SADDLE_DEPTH_SIGMA = 2.0
+"""... and at least this many local scatters."""
+
+FOOTPRINT_SHARE = 0.5
+"""A footprint holds the pixels above this share of the peak: half maximum."""
+
+
+class Segmentation(NamedTuple):
+    """Objects found in one sign of the levelled image.
+
+    Attributes
+    ----------
+    labels : numpy.ndarray
+        (rows, columns) int32, 0 or the object's number from 1.
+    peak : numpy.ndarray
+        (n,) float32, peak of the smoothed excess (bright: I/level - 1; dark: level/I - 1).
+    peak_yx : numpy.ndarray
+        (n, 2) int32.
+    saddle : numpy.ndarray
+        (n,) float32, highest saddle to a neighbour kept apart; 0 where there is none.
+    box : numpy.ndarray
+        (n, 4) int32: first y, first x, last y, last x of the footprint.
+    n_pixels : numpy.ndarray
+        (n,) int32, pixels in the footprint.
+    """
+
+    labels: np.ndarray
+    peak: np.ndarray
+    peak_yx: np.ndarray
+    saddle: np.ndarray
+    box: np.ndarray
+    n_pixels: np.ndarray
+
+
+def segment_outliers(background: Background, threshold: np.ndarray, *, dark: bool = False) -> Segmentation:
+    """Objects whose peak exceeds the threshold.
+
+    Parameters
+    ----------
+    background : Background
+        Levelled image and scatter.
+    threshold : numpy.ndarray
+        Mesh of float32: least peak excess; inf where nothing may be found.
+    dark : bool
+        Look for places darker than their surroundings.
+
+    Returns
+    -------
+    Segmentation
+    """
+    from brightspot._kernels import segmentation as kernels
+
+    smooth = background.smooth
+    sign = -1 if dark else 1
+    place = (background.step, background.y0, background.x0)
+    threshold = np.ascontiguousarray(threshold, np.float32)
+    flat = np.empty(smooth.size, np.int32)
+    value = np.empty(smooth.size, np.float32)
+    n = kernels.collect(smooth, sign, threshold, FOOTPRINT_SHARE, *place, flat, value)
+    index, ordered = kernels.sort_descending(flat, value, n)
+    labels = np.zeros(smooth.shape, np.int32)
+    tree = kernels.grow(
+        index, ordered, smooth, sign, background.rms, SADDLE_DEPTH_SHARE, SADDLE_DEPTH_SIGMA, *place, labels
+    )
+    objects = kernels.settle(index, ordered, labels, *tree, threshold, FOOTPRINT_SHARE, *place)
+    return Segmentation(labels, *objects)

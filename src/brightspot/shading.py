@@ -1,0 +1,250 @@
+"""Could a slope do this? Topography against albedo, candidate by candidate.
+
+In: the levelled frame and its objects, the Sun's direction in the picture. Out: per
+object the features of `FEATURES`, the slope that would be needed without any change of albedo, and
+``albedo_confidence``, the calibrated probability that albedo makes it.
+
+What separates a spot from a slope: it stands out of the local texture; it ends on all sides, where a
+crater wall goes on sideways; it has no shaded partner along the Sun's azimuth; the excess summed along the
+Sun's line through it stays, where relief sums to nothing; and it is brighter than a slope here can be.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from brightspot.photometry import disk_function
+
+if TYPE_CHECKING:
+    from brightspot.background import Background
+    from brightspot.segmentation import Segmentation
+
+FEATURES = (
+    "contrast",  # peak excess over the local level
+    "contrast_to_texture",  # ... over the local scatter
+    "texture",  # local scatter
+    "light",  # local level over the frame's bright level
+    "brightness",  # peak brightness over the frame's bright level
+    "n_pixels",  # pixels above half the peak
+    "elongation",  # major over minor axis
+    "filling",  # pixels over those of the ellipse with the same moments
+    "plateau",  # share of the footprint above 0.8 of the peak
+    "ring_highest",  # brightest of 16 directions just outside, over the peak
+    "ring_share",  # fifth brightest of them
+    "ring_median",
+    "ring_lowest",
+    "shade_share",  # share of the surroundings in shadow or sky
+    "shade_toward_sun",  # lowest run along the Sun's line, toward and away, over the peak
+    "shade_away_from_sun",
+    "sun_line_net",  # net excess along the Sun's line over the footprint's own
+    "sharpness",  # mean of the four neighbours over the peak pixel
+    "along_sun",  # 0 .. 1: elongated along the Sun's line
+    "second_pixel",  # brightest of the four neighbours over the peak pixel
+    "ring8",  # mean of the eight neighbours over the peak pixel
+)
+"""Names of the features, in the order of the kernel's columns."""
+
+ANGLE_OF_REPOSE_DEG = 35.0
+"""Steepest lasting slope of loose material, degrees; about 35 (unverified for Ceres)."""
+
+BRIGHT_PERCENTILE = 90.0
+"""The frame's bright level: this percentile of the local levels."""
+
+NO_SLOPE_DEG = 90.0
+"""Reported where no tilt reaches the contrast."""
+
+
+def describe(
+    background: Background, segmentation: Segmentation, sun_azimuth_deg: np.ndarray, *, dark: bool
+) -> np.ndarray:
+    """Features of every object.
+
+    Parameters
+    ----------
+    background, segmentation : Background, Segmentation
+        The levelled frame and its objects.
+    sun_azimuth_deg : numpy.ndarray
+        (n,) direction toward the Sun in the image at each object, degrees clockwise from up; NaN if not known.
+    dark : bool
+        The objects are darker than their surroundings.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, len(FEATURES)) float32; NaN where not known.
+    """
+    from brightspot._kernels import shading as kernels
+
+    s = segmentation
+    known = np.isfinite(background.level)
+    bright = np.percentile(background.level[known], BRIGHT_PERCENTILE) if known.any() else 1.0
+    light = np.where(known, background.level / bright, 0.0).astype(np.float32)
+    features = np.empty((len(s.peak), kernels.N_FEATURES), np.float32)
+    kernels.describe(
+        background.ratio, background.smooth, s.labels, -1 if dark else 1, s.peak, s.peak_yx, s.box,
+        background.rms, light, np.radians(np.asarray(sun_azimuth_deg, np.float64)),
+        background.step, background.y0, background.x0, features,
+    )  # fmt: skip
+    return features
+
+
+def albedo_confidence(features: np.ndarray, *, dark: bool = False) -> np.ndarray:
+    """Calibrated probability that albedo, not relief, makes each object.
+
+    Parameters
+    ----------
+    features : numpy.ndarray
+        (n, len(FEATURES)) float32.
+    dark : bool
+        Judge dark outliers.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n,) float64.
+
+    Notes
+    -----
+    Small boosted trees fitted to rendered frames (``benchmarks/fit_judge.py``); the record of
+    the fit lies beside the model.
+    """
+    from brightspot._kernels import shading as kernels
+
+    model = _model("dark" if dark else "bright")
+    score = np.zeros(len(features))
+    kernels.sum_trees(np.ascontiguousarray(features, np.float32), *model.trees, score)
+    return np.interp(score + model.base, model.score, model.probability)
+
+
+class _Model(NamedTuple):
+    trees: tuple[np.ndarray, ...]
+    base: float
+    score: np.ndarray
+    probability: np.ndarray
+
+
+@functools.cache
+def _model(polarity: str) -> _Model:
+    data = json.loads((Path(__file__).parent / "judge.json").read_text())[polarity]
+    trees = (
+        np.asarray(data["feature"], np.int32),
+        np.asarray(data["threshold"], np.float32),
+        np.asarray(data["left"], np.int32),
+        np.asarray(data["right"], np.int32),
+        np.asarray(data["missing_left"], np.bool_),
+        np.asarray(data["value"], np.float64),
+        np.asarray(data["root"], np.int32),
+    )
+    return _Model(trees, float(data["base"]), np.asarray(data["score"]), np.asarray(data["probability"]))
+
+
+def sun_azimuth_from_relief(background: Background) -> float:
+    """Direction toward the Sun in the picture, from the relief's own shading.
+
+    Craters dominate: their sunward wall is shaded, the far wall lit. So bright lies beyond dark, away from the
+    Sun. Pairs of dark and bright blocks a few blocks apart are counted around the compass.
+
+    Returns
+    -------
+    float
+        Degrees clockwise from image up; NaN where the surface shows no preferred direction.
+    """
+    from brightspot._kernels import shading as kernels
+
+    vector, strength = kernels.shade_direction(background.smooth, background.usable)
+    if strength < 0.05:
+        return float("nan")
+    # From shade to light is away from the Sun.
+    return float(np.degrees(np.arctan2(-vector[0], vector[1])) % 360.0)
+
+
+def slope_needed_deg(
+    contrast: np.ndarray,
+    incidence_deg: np.ndarray,
+    emission_deg: np.ndarray,
+    phase_deg: np.ndarray,
+    model: str = "akimov",
+) -> np.ndarray:
+    """Tilt toward the Sun that would make the contrast without any change of albedo.
+
+    Parameters
+    ----------
+    contrast : numpy.ndarray
+        (n,) ratio to the surroundings; below 1 the tilt is away from the Sun.
+    incidence_deg, emission_deg, phase_deg : numpy.ndarray
+        (n,) of the untilted ground, degrees.
+    model : str
+        Disk function.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n,) degrees; 90 where no tilt can, NaN where the angles are not known.
+
+    Notes
+    -----
+    A facet tilted by t toward the Sun has incidence ``i - t`` and ``cos e' = cos t cos e + sin t
+    sin e cos psi``, where psi, the angle on the ground between Sun and camera, follows from the phase angle.
+    """
+    shape = np.shape(contrast)
+    if shape == (0,):
+        return np.zeros(0)
+    contrast, i, e, phase = (
+        np.atleast_1d(np.asarray(v, np.float64))[:, None]
+        for v in (contrast, incidence_deg, emission_deg, phase_deg)
+    )
+    tilt = np.linspace(0.0, 89.0, 179)[None, :]
+    signed = np.where(contrast >= 1.0, tilt, -tilt)
+    ri, re, rt = np.radians(i), np.radians(e), np.radians(signed)
+    sines = np.sin(ri) * np.sin(re)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cos_psi = np.clip((np.cos(np.radians(phase)) - np.cos(ri) * np.cos(re)) / sines, -1.0, 1.0)
+    cos_psi = np.where(sines > 1e-9, cos_psi, 0.0)
+    facet_i = np.abs(np.degrees(ri - rt))
+    facet_e = np.degrees(np.arccos(np.clip(np.cos(rt) * np.cos(re) + np.sin(rt) * np.sin(re) * cos_psi, -1.0, 1.0)))
+    lit = (facet_i < 90.0) & (facet_e < 90.0)
+    phase_all = np.broadcast_to(phase, facet_i.shape)
+    here = disk_function(model, i, e, phase)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        there = np.where(lit, disk_function(model, facet_i, facet_e, phase_all), 0.0) / here
+    enough = np.where(contrast >= 1.0, there >= contrast, (there <= contrast) & (facet_e < 90.0))
+    first = np.argmax(enough, axis=1)
+    rows = np.arange(len(first))
+    before = np.maximum(first - 1, 0)
+    gap = there[rows, first] - there[rows, before]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(gap != 0, (contrast[:, 0] - there[rows, before]) / gap, 0.0)
+    slope = tilt[0, before] + np.clip(share, 0.0, 1.0) * (tilt[0, first] - tilt[0, before])
+    slope = np.where(enough.any(axis=1), slope, NO_SLOPE_DEG)
+    known = np.isfinite(i + e + phase)[:, 0] & np.isfinite(contrast[:, 0])
+    return np.where(known, slope, np.nan).reshape(shape)
+
+
+def reasons(features: np.ndarray, slope_deg: np.ndarray) -> list[str]:
+    """What speaks for and against each object, in words, parted by semicolons."""
+    column = {name: features[:, k] for k, name in enumerate(FEATURES)}
+    out = []
+    for k in range(len(features)):
+        said = []
+        if np.isfinite(slope_deg[k]):
+            if slope_deg[k] >= NO_SLOPE_DEG:
+                said.append("no slope can make it")
+            elif slope_deg[k] > ANGLE_OF_REPOSE_DEG:
+                said.append(f"needs a {slope_deg[k]:.0f} degree slope")
+            else:
+                said.append(f"a {slope_deg[k]:.0f} degree slope would do")
+        said.append(f"{column['contrast_to_texture'][k]:.0f} times the local scatter")
+        deepest = min(column["shade_toward_sun"][k], column["shade_away_from_sun"][k])
+        if np.isfinite(deepest):
+            said.append("no shade beside it" if deepest > -0.15 else f"shade beside it ({-deepest:.1f} of the peak)")
+        ring = column["ring_share"][k]
+        said.append("ends on all sides" if ring < 0.2 else f"goes on sideways ({ring:.1f} of the peak)")
+        if column["sharpness"][k] < 0.2:
+            said.append("sharper than the PSF")
+        out.append("; ".join(said))
+    return out

@@ -1,0 +1,169 @@
+"""Tables and records on disk: CSV that spreadsheets may open, JSON that any reader accepts.
+
+A value that is not known is an empty field (CSV) or null (JSON), never 0 and never a magic number.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from brightspot.catalog import COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DETECTION_COLUMNS = tuple(column.name for column in COLUMNS)
+"""Header of ``detections.csv``."""
+
+SIGNIFICANT_DIGITS = 8
+"""Digits of a number in CSV: more than any measured quantity holds (a longitude to 0.00001 degree)."""
+
+FORMULA_STARTS = ("=", "+", "-", "@")
+"""A text field that starts like this would be run as a formula by a spreadsheet."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place, in one step, when the block ends well."""
+    temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def is_unknown(value: Any) -> bool:
+    """True for None, NaN, NaT and pandas' NA."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating) and not math.isfinite(value)
+
+
+def csv_field(value: Any) -> str:
+    """One value as CSV text.
+
+    Unknown values are empty. In text, control characters (a file name may hold a line break) are spelled
+    out as escapes, and what a spreadsheet would take for a formula gets a leading apostrophe.
+    """
+    if is_unknown(value):
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, int | np.integer):
+        return str(int(value))
+    if isinstance(value, float | np.floating):
+        return f"{float(value):.{SIGNIFICANT_DIGITS}g}"
+    if isinstance(value, date):
+        return value.isoformat()
+    text = _CONTROL.sub(lambda match: repr(match[0])[1:-1], str(value))
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def json_value(value: Any) -> Any:
+    """The same value in types that JSON has; unknown values are None."""
+    if is_unknown(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return json_value(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [json_value(item) for item in value]
+    if isinstance(value, np.generic):
+        return json_value(value.item())
+    if isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+def json_text(value: Any, indent: int | None = 2) -> str:
+    """JSON text of anything `json_value` understands, without NaN or Infinity."""
+    return json.dumps(json_value(value), indent=indent, allow_nan=False)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON in one step: a reader sees the old file or the new one, never half of it."""
+    with replacing(path) as temporary:
+        temporary.write_text(json_text(value) + "\n", encoding="utf-8")
+
+
+def detection_rows(catalog: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a detection catalog as dictionaries in the order of `COLUMNS`, ready for `Table` and JSON."""
+    return catalog.reindex(columns=list(DETECTION_COLUMNS)).to_dict("records")
+
+
+def write_detections(catalog: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
+    """Write one catalog as CSV with exactly the columns of `COLUMNS`.
+
+    Parameters
+    ----------
+    catalog : pandas.DataFrame
+        As in `Detection.catalog`.
+    path : path-like
+        Replaced in one step.
+
+    Returns
+    -------
+    Path
+        The path written.
+    """
+    path = Path(path)
+    with replacing(path) as temporary, Table(temporary, DETECTION_COLUMNS) as table:
+        table.write(detection_rows(catalog))
+    return path
+
+
+def columns_record() -> dict[str, dict[str, str]]:
+    """Name, unit and meaning of every column of ``detections.csv``, for the run record."""
+    return {column.name: {"unit": column.unit, "meaning": column.meaning} for column in COLUMNS}
+
+
+class Table:
+    """A CSV file that grows row by row and is complete on disk after every call of `write`.
+
+    Parameters
+    ----------
+    path : Path
+        Created, or replaced.
+    columns : sequence of str
+        The header; rows are dictionaries with these keys, a missing key is an unknown value.
+    """
+
+    def __init__(self, path: Path, columns: Iterable[str]) -> None:
+        self.columns = tuple(columns)
+        # surrogateescape: a file name need not be valid UTF-8, and still has its row
+        self._file: IO[str] = path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
+        self._csv = csv.writer(self._file, lineterminator="\n")
+        self._csv.writerow(self.columns)
+        self._file.flush()
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows and hand them to the operating system."""
+        self._csv.writerows([csv_field(row.get(name)) for name in self.columns] for row in rows)
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
