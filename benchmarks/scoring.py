@@ -28,11 +28,17 @@ def required(truth: pd.DataFrame) -> np.ndarray:
         truth["is_spot"].astype(bool)
         & truth["visible"].astype(bool)
         & (truth["contrast"] >= LEAST_CONTRAST)
-        & (truth["diameter_px"] >= LEAST_DIAMETER)
+        & (seen_diameter(truth) >= LEAST_DIAMETER)
         & (truth["incidence_deg"] < GREATEST_INCIDENCE_DEG)
         & (truth["emission_deg"] < GREATEST_EMISSION_DEG)
         & (truth["shadowed_fraction"] <= GREATEST_SHADOW)
     )
+
+
+def seen_diameter(truth: pd.DataFrame) -> np.ndarray:
+    """Diameter in pixels of the circle that has the spot's area in the picture, foreshortening included."""
+    cosine = np.cos(np.radians(np.asarray(truth["emission_deg"], float)))
+    return np.asarray(truth["diameter_px"], float) * np.sqrt(np.maximum(cosine, 0.0))
 
 
 def reach(truth: pd.DataFrame) -> np.ndarray:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from brightspot import writers
 from brightspot.catalog import COLUMNS, empty_catalog
+from brightspot.errors import GeometryError, UsageError
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), np.float32("nan"), float("inf"), pd.NA, pd.NaT])
@@ -146,3 +147,41 @@ def test_the_record_describes_every_column():
     assert list(record) == [column.name for column in COLUMNS]
     assert record["diameter_km"]["unit"] == "km"
     assert all(entry["meaning"] for entry in record.values())
+
+
+@pytest.fixture
+def framed():
+    from test_figure import looking_north, make_frame
+
+    return make_frame(geometry=looking_north())
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".fits"])
+def test_backplanes_read_back(framed, tmp_path, suffix):
+    path = writers.write_backplanes(framed, tmp_path / f"planes{suffix}")
+    planes = framed.geometry.backplanes()._asdict()
+    if suffix == ".nc":
+        xarray = pytest.importorskip("xarray")
+        with xarray.open_dataset(path, engine="h5netcdf") as back:
+            assert set(back.data_vars) == set(planes)
+            for name, plane in planes.items():
+                np.testing.assert_array_equal(back[name].values, plane)
+            assert back["slant_range_km"].attrs["units"] == "km"
+    else:
+        from astropy.io import fits
+
+        with fits.open(path) as back:
+            for name, plane in planes.items():
+                np.testing.assert_array_equal(back[name.upper()].data, plane)
+            assert back["LATITUDE_DEG"].header["BUNIT"] == "deg"
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_backplanes_need_geometry_and_a_known_suffix(framed, tmp_path):
+    from test_figure import make_frame
+
+    with pytest.raises(GeometryError, match="no geometry"):
+        writers.write_backplanes(make_frame(), tmp_path / "a.nc")
+    with pytest.raises(UsageError, match=r"\.nc or \.fits"):
+        writers.write_backplanes(framed, tmp_path / "a.txt")
+    assert not list(tmp_path.iterdir())

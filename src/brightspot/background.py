@@ -79,7 +79,7 @@ class Background(NamedTuple):
 def mesh_layout(shape: tuple[int, int], step: int = STEP) -> tuple[int, int, int, int]:
     """Rows and columns of the mesh and the corner (y0, x0) of its first block, centred on the image."""
     rows, columns = max(shape[0] // step, 1), max(shape[1] // step, 1)
-    return rows, columns, (shape[0] - rows * step) // 2, (shape[1] - columns * step) // 2
+    return rows, columns, max(shape[0] - rows * step, 0) // 2, max(shape[1] - columns * step, 0) // 2
 
 
 def estimate_background(
@@ -150,9 +150,12 @@ def estimate_background(
     smooth = np.empty(image.shape, np.float32)
     kernels.level_image(image, usable, pedestal32, inverse, step, y0, x0, ratio)
     kernels.smooth3(ratio, smooth)
-    scatter, shade = kernels.block_scatter(smooth, np.float32(0.5), *layout)
-    rms = kernels.window_median(scatter, np.isfinite(level) & (scatter > 0), 3)
-    rms = np.maximum(np.where(np.isfinite(rms), rms, 1.0), SCATTER_FLOOR).astype(np.float32)
-    return Background(
-        ratio, smooth, usable, level, rms, disk, reference, float(pedestal), step, y0, x0
+    scatter = kernels.block_scatter(smooth, np.float32(0.5), *layout)
+    seen = np.isfinite(level) & (scatter > 0)
+    # The scatter of most blocks around, not of those with a spot in them.
+    typical, _ = kernels.robust_planes(
+        np.log(np.where(seen, scatter, 1.0)).astype(np.float64), seen.astype(np.float64), 3, 3, 1.5, 2.5, 3.0
     )
+    rms = np.where(np.isfinite(typical), np.exp(typical), 1.0)
+    rms = np.clip(rms, SCATTER_FLOOR, 1.0).astype(np.float32)
+    return Background(ratio, smooth, usable, level, rms, disk, reference, float(pedestal), step, y0, x0)

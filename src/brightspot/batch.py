@@ -28,6 +28,7 @@ from brightspot.figure import save_overlay
 from brightspot.finder import SpotFinder
 from brightspot.frame import Frame, locate
 from brightspot.readers import Input, find_inputs, read_frames
+from brightspot.scale import positive
 from brightspot.writers import DETECTION_COLUMNS, Table, columns_record, detection_rows, write_json
 
 OK, SKIPPED, FAILED = "ok", "skipped", "failed"
@@ -154,7 +155,7 @@ def detect_folder(
     paths : path-like or iterable of path-like
         Images, folders (searched through) or glob patterns.
     out : path-like
-        Results folder; created if need be. Gets ``detections.csv``, ``frames.csv``, ``run.json``, ``overlays/``.
+        Results folder, created if need be: ``detections.csv``, ``frames.csv``, ``run.json``, ``overlays/``.
     finder : SpotFinder, optional
         The settings; ``SpotFinder()`` if omitted.
     jobs : int
@@ -185,24 +186,28 @@ def detect_folder(
         raise UsageError(f"jobs must be 1 or more, not {jobs}")
     if scale_km is not None and altitude_km is not None:
         raise UsageError("give either a scale in km per pixel or an altitude in km, not both")
+    if scale_km is not None:
+        positive(scale_km, "scale", "kilometres per pixel")
+    if altitude_km is not None:
+        positive(altitude_km, "altitude", "kilometres above the surface")
+    kernel_files = tuple(os.fspath(kernel) for kernel in kernels)
+    for kernel in kernel_files:
+        if not Path(kernel).is_file():
+            raise UsageError(f"{kernel}: no such kernel file")
     out = Path(out)
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     finder = SpotFinder() if finder is None else finder
     # Found before the folder is touched: a typing error must not leave an empty results folder.
-    inputs = [item for item in find_inputs(given) if not _is_result(item.path, out)]
+    inputs = list(find_inputs(given))
     if not inputs:
         raise UsageError(no_images(given))
+    if any(item.path.parent.resolve() == out.resolve() for item in inputs):
+        raise UsageError(f"{out} is a folder of the images: choose another folder for the results")
     prepare_folder(out, force=force)
     folder = out / OVERLAYS
     if overlays:
         folder.mkdir(exist_ok=True)
-    job = Job(
-        finder,
-        folder.resolve() if overlays else None,
-        scale_km,
-        altitude_km,
-        tuple(os.fspath(kernel) for kernel in kernels),
-    )
+    job = Job(finder, folder.resolve() if overlays else None, scale_km, altitude_km, kernel_files)
     return _Run(out, job, inputs, jobs, progress).go()
 
 
@@ -409,6 +414,7 @@ def _facts(frame: Frame) -> dict[str, Any]:
         "notes": "; ".join(frame.notes),
     }
     if frame.scale is not None:
+        facts["notes"] = "; ".join(note for note in frame.notes if note not in frame.scale.conflicts)
         facts["pixel_scale_km"] = frame.scale.pixel_scale_km
         facts["scale_source"] = frame.scale.source
         facts["scale_conflicts"] = "; ".join(frame.scale.conflicts)
@@ -449,7 +455,8 @@ def prepare_folder(out: Path, *, force: bool = False) -> None:
         return
     if not force:
         raise UsageError(
-            f"{out} already holds results ({', '.join(present)}): choose another folder, or replace them with --force"
+            f"{out} already holds results ({', '.join(present)}): choose another folder, "
+            "or replace them with --force"
         )
     foreign = [name for name in present if not _is_ours(out / name)]
     if foreign:
@@ -480,14 +487,6 @@ def _old_overlays(table: Path) -> list[str]:
     return [name for name in names if name.endswith(".png") and Path(name).name == name]
 
 
-def _is_result(path: Path, out: Path) -> bool:
-    """True for what brightspot itself wrote: nobody wants spots found in overlays."""
-    path = path.resolve()
-    if path.is_relative_to(out.resolve()):
-        return True
-    return path.parent.name == OVERLAYS and (path.parent.parent / RECORD).exists()
-
-
 def file_hashes(item: Input) -> list[dict[str, str]]:
     """Name and SHA-256 of each file of an input; a file that cannot be read has no hash."""
     records = []
@@ -513,9 +512,7 @@ def warm_kernels(finder: SpotFinder) -> None:
     Done once before worker processes start: numba's disk cache is not safe when several
     processes fill it at the same time (numba issues 4807 and 10128).
     """
-    for result in (process_frame(made_up_frame(), Job(finder, None)),):
-        if result.status == FAILED:
-            raise BrightspotError(f"the made-up frame cannot be searched: {result.row['reason']}")
+    process_frame(made_up_frame(), Job(finder, None))
 
 
 def made_up_frame(size: int = 256) -> Frame:

@@ -111,7 +111,10 @@ class Camera:
 
     @property
     def ifov_rad(self) -> tuple[float, float]:
-        """Angle of one pixel at the centre along x and y, radians."""
+        """Angle of one pixel at the centre along x and y, radians.
+
+        The kernel's IFOV keyword is 0.08 % less: the angle of the whole field over 1024 pixels.
+        """
         return self.pitch_mm[0] / self.focal_length_mm, self.pitch_mm[1] / self.focal_length_mm
 
     @property

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from brightspot.scale import from_geometry
 from brightspot.shading import FEATURES, reasons, slope_needed_deg
 
 if TYPE_CHECKING:
@@ -102,8 +103,7 @@ COLUMNS = tuple(
         ("albedo_confidence", "", "probability, 0 to 1, that albedo and not relief makes it"),
         ("contrast_to_texture", "", "peak excess over the local scatter"),
         ("ring_share", "", "fifth brightest of 16 directions just outside, over the peak"),
-        ("shade_toward_sun", "", "deepest deficit beside it toward the Sun, over the peak"),
-        ("shade_away_from_sun", "", "deepest deficit beside it away from the Sun, over the peak"),
+        ("shade_beside", "", "deepest shade beside it along the Sun's line, over the peak; 0 none"),
         ("sun_line_net", "", "net excess along the Sun's line, over its own: 1 albedo, 0 relief"),
         ("elongation", "", "major over minor axis in the picture"),
         ("sharpness", "", "four neighbours over the peak pixel: the PSF's, or a cosmic ray's"),
@@ -231,12 +231,16 @@ def _place(frame: Frame, x: np.ndarray, y: np.ndarray) -> _Place:
     believed = frame.scale.believed if frame.scale is not None else None
     if frame.geometry is not None:
         g = frame.geometry.ground(x, y)
-        scale = g.slant_range_km * frame.geometry.camera.mean_ifov_rad
-        # A believed scale that is not this geometry's own (user, SPICE against label) stretches it.
+        away_km = np.linalg.norm(g.point_km - frame.geometry.spacecraft_km, axis=-1)
+        scale = away_km * frame.geometry.camera.mean_ifov_rad
+        # A believed scale that is not this geometry's own stretches it, by one number for the frame.
         stretch = 1.0
-        if believed is not None and believed.source in ("user", "article"):
-            middle = np.nanmedian(scale)
-            stretch = believed.km_per_pixel / middle if np.isfinite(middle) else 1.0
+        if (
+            believed is not None
+            and believed.source in ("user", "article")
+            and frame.geometry.source != "limb"
+        ):
+            stretch = believed.km_per_pixel / from_geometry(frame.geometry).km_per_pixel
         return _Place(
             g.latitude_deg, g.longitude_deg, g.incidence_deg, g.emission_deg, g.phase_deg,
             scale * stretch, g.pixel_area_km2 * stretch**2, g.scale_km * stretch,
@@ -246,7 +250,9 @@ def _place(frame: Frame, x: np.ndarray, y: np.ndarray) -> _Place:
     return _Place(nothing, nothing, nothing, nothing, nothing, scale, scale**2, square)
 
 
-def _axes_km(measured: dict[str, np.ndarray], scale_km: np.ndarray, psf_fwhm: float) -> tuple[np.ndarray, ...]:
+def _axes_km(
+    measured: dict[str, np.ndarray], scale_km: np.ndarray, psf_fwhm: float
+) -> tuple[np.ndarray, ...]:
     """Full axes at half maximum in the tangent plane, km; the PSF's second moment taken out."""
     psf = (psf_fwhm / 4.0) ** 2  # of a disc as wide as the PSF, as outlines are measured
     xx = np.maximum(measured["xx"] - psf, 1.0 / 192.0)
@@ -288,9 +294,8 @@ def _albedos(
     """I/F, equigonal albedo and normal albedo of pixel values."""
     from brightspot import photometry
 
-    iof = photometry.radiance_factor(
-        value, frame.unit, filter_number=frame.filter_number, sun_distance_km=_sun_distance_km(frame)
-    )
+    factor = photometry.iof_factor(frame)
+    iof = np.full(len(x), np.nan) if factor is None else factor[0] * np.asarray(value, np.float64) + factor[1]
     if frame.geometry is None:
         nothing = np.full(len(x), np.nan)
         return iof, nothing, nothing
@@ -299,14 +304,6 @@ def _albedos(
     with np.errstate(divide="ignore", invalid="ignore"):
         equigonal = np.where(disk > 0.0, iof / disk, np.nan)
     return iof, equigonal, equigonal / photometry.phase_function(g.phase_deg)
-
-
-def _sun_distance_km(frame: Frame) -> float | None:
-    if frame.sun_distance_km is not None:
-        return frame.sun_distance_km
-    if frame.geometry is not None and frame.geometry.source != "limb":
-        return frame.geometry.sun_distance_km
-    return None
 
 
 def complete_rows(
@@ -363,7 +360,7 @@ def complete_rows(
     # The facet that would have to do it faces a neighbourhood whose mean slope is the spheroid's.
     slope = slope_needed_deg(peak, place.incidence_deg, place.emission_deg, place.phase_deg, disk_model)
     major, minor = _axes_km(m, place.scale_km, psf_fwhm)
-    feature = dict(zip(FEATURES, features.T, strict=True))
+    feature = dict(zip(FEATURES, features.T.astype(np.float64), strict=True))
     flags = _flags(frame, place, m, segmentation.saddle[chosen] > 0, unresolved, background)
     return {
         "_object": chosen,
@@ -373,7 +370,7 @@ def complete_rows(
         "latitude_deg": place.latitude_deg,
         "longitude_deg": place.longitude_deg,
         "pixel_scale_km": place.pixel_scale_km,
-        "pixel_scale_error_km": place.pixel_scale_km * scale_error if believed is not None else place.pixel_scale_km * np.nan,
+        "pixel_scale_error_km": place.pixel_scale_km * (np.nan if believed is None else scale_error),
         "scale_source": np.full(len(x), believed.source if believed is not None else "", object),
         "diameter_km": _empty_if_zero(np.sqrt(4.0 / np.pi * m["threshold_area"] * place.pixel_area_km2)),
         "diameter_halfmax_km": halfmax * pixel_km,
@@ -398,16 +395,37 @@ def complete_rows(
         "slope_needed_deg": slope,
         "contrast_to_texture": feature["contrast_to_texture"],
         "ring_share": feature["ring_share"],
-        "shade_toward_sun": feature["shade_toward_sun"],
-        "shade_away_from_sun": feature["shade_away_from_sun"],
+        "shade_beside": feature["shade_beside"],
         "sun_line_net": feature["sun_line_net"],
         "elongation": feature["elongation"],
         "sharpness": feature["sharpness"],
         "n_pixels": m["n"].astype(int),
         "reasons": np.asarray(reasons(features, slope), object),
         "flags": np.asarray(flag_names(flags), object),
-        "_excess": m["excess"],
+        "excess_area_px": m["excess"],
+        "_brightness": value * peak / contrast,
     }
+
+
+def to_full_resolution(rows: dict[str, np.ndarray], factor: int, corner: tuple[int, int]) -> None:
+    """Turn rows measured on a binned frame into the frame's own pixels, in place.
+
+    Parameters
+    ----------
+    rows : dict
+        As from `complete_rows`.
+    factor : int
+        Pixels per binned pixel; 1 changes nothing.
+    corner : tuple of int
+        The frame's pixel (x, y) at which the first binned pixel begins.
+    """
+    for name, start in zip(("x_centroid", "y_centroid"), corner, strict=True):
+        rows[name] = rows[name] * factor + start + 0.5 * (factor - 1) if factor > 1 else rows[name]
+    rows["diameter_halfmax"] = rows["diameter_halfmax"] * factor
+    for name in ("pixel_scale_km", "pixel_scale_error_km"):
+        rows[name] = rows[name] / factor
+    for name in ("n_pixels", "excess_area_px"):
+        rows[name] = rows[name] * factor**2
 
 
 def _empty_if_zero(value: np.ndarray) -> np.ndarray:
@@ -444,7 +462,9 @@ def _flags(
     for dy in (-1, 1):
         for dx in (-1, 1):
             # A block whose neighbour has no level lies at the limb or the terminator.
-            level = background.at(background.level, m["x"] + dx * background.step, m["y"] + dy * background.step)
+            level = background.at(
+                background.level, m["x"] + dx * background.step, m["y"] + dy * background.step
+            )
             beside |= ~np.isfinite(level)
     with np.errstate(invalid="ignore"):
         parts = (

@@ -36,6 +36,19 @@ ORIENTATION = PCK_V05
 
 SECONDS_PER_DAY = 86_400.0
 
+GEOMETRIC_ALBEDO = 0.094
+"""At 0.55 micrometre, +-0.007. Source: Ciarniello et al. (2017), VIR on Dawn (abstract)."""
+
+PHASE_SLOPE_MAG_DEG = 0.036
+"""Linear phase coefficient of the whole disk, mag per degree, +-0.002. Source: Ciarniello et al. (2017)."""
+
+LUNAR_LAMBERT_WEIGHT = 0.945
+"""Share of the Lommel-Seeliger term in the Lunar-Lambert disk function. Source: Schroeder et al. (2017), as
+quoted by Celestia's ``dwarfplanets.ssc``."""
+
+MINNAERT_EXPONENT = 0.55
+"""Minnaert's k. Unverified: a value usual for dark bodies, not fitted to Ceres."""
+
 
 def body_from_j2000(et_s: float, orientation: Orientation = ORIENTATION) -> np.ndarray:
     """Rotation matrix from J2000 to Ceres' body-fixed frame.

@@ -32,12 +32,19 @@ STRETCHES = ("asinh", "linear")
 CONFIDENT = 0.5
 """``albedo_confidence`` from which a spot is drawn in its polarity's colour."""
 
+MAX_CUTOUTS = 4
+"""Strongest spots that `save_overlay` shows enlarged beside the picture."""
+
 MAX_LABELS = 60
 """At most this many ids are written into one picture, strongest first; outlines are always all drawn."""
 
 
 def show(
-    frame_or_detection: Frame | Detection, *, ax: Axes | None = None, stretch: str = "asinh", labels: bool = True
+    frame_or_detection: Frame | Detection,
+    *,
+    ax: Axes | None = None,
+    stretch: str = "asinh",
+    labels: bool = True,
 ) -> Axes:
     """Draw a frame, or a detection with its outlines, on matplotlib axes.
 
@@ -94,6 +101,7 @@ def save_overlay(
     stretch: str = "asinh",
     size_px: int = 1024,
     dpi: int = 100,
+    cutouts: bool = True,
 ) -> Path:
     """Write the picture of one frame or detection to a PNG (or whatever the suffix says).
 
@@ -109,6 +117,8 @@ def save_overlay(
         Length in pixels of the picture's longer side as seen on a screen (at 100 dpi).
     dpi : int
         Resolution; 100 for a screen, 300 for print (the same layout, three times the pixels).
+    cutouts : bool
+        Show the strongest spots enlarged beside the picture.
 
     Returns
     -------
@@ -124,26 +134,30 @@ def save_overlay(
     from matplotlib.figure import Figure
 
     path = Path(path)
-    frame = frame_or_detection.frame if isinstance(frame_or_detection, Detection) else frame_or_detection
+    detection = frame_or_detection if isinstance(frame_or_detection, Detection) else None
+    frame = detection.frame if detection is not None else frame_or_detection
+    assert isinstance(frame, Frame)
+    boxes = cutout_boxes(detection) if detection is not None and cutouts else []
     rows, columns = frame.shape
     # Very flat or very tall pictures are letterboxed, so that title and bar keep room.
     aspect = float(np.clip(columns / rows, 0.5, 2.5))
     width = size_px / 100 * min(1.0, aspect)
     height = size_px / 100 / max(1.0, aspect)
-    head = 0.3
-    figure = Figure(figsize=(width, height + head), facecolor="black")
+    head, side = 0.3, height / MAX_CUTOUTS if boxes else 0.0
+    full_width, full_height = width + side, height + head
+    figure = Figure(figsize=(full_width, full_height), facecolor="black")
     canvas = FigureCanvasAgg(figure)
-    ax = figure.add_axes((0.0, 0.0, 1.0, height / (height + head)))
+    ax = figure.add_axes((0.0, 0.0, width / full_width, height / full_height))
     show(frame_or_detection, ax=ax, stretch=stretch)
     ax.set_title("")
+    for k, box in enumerate(boxes):
+        assert detection is not None
+        place = (width / full_width, (height - (k + 1) * side) / full_height)
+        inset = figure.add_axes((*place, side / full_width, side / full_height))
+        _draw_cutout(inset, detection, box)
+    y = 1 - 0.5 * head / full_height
     figure.text(
-        0.008,
-        1 - 0.5 * head / (height + head),
-        title(frame_or_detection),
-        color="white",
-        fontsize=8.5,
-        va="center",
-        parse_math=False,
+        0.008, y, title(frame_or_detection), color="white", fontsize=8.5, va="center", parse_math=False
     )
     suffix = path.suffix.lower().lstrip(".") or "png"
     if suffix not in canvas.get_supported_filetypes():
@@ -152,6 +166,57 @@ def save_overlay(
     with replacing(path) as temporary:
         figure.savefig(temporary, format=suffix, dpi=dpi, facecolor="black", **extra)
     return path
+
+
+def cutout_boxes(detection: Detection) -> list[tuple[int, int, int]]:
+    """Squares around the spots of highest signal to noise: (x, y, half width) in pixels.
+
+    A spot that an earlier square shows gets none of its own.
+    """
+    boxes: list[tuple[int, int, int]] = []
+    for row in _by_snr(detection):
+        x, y = round(row["x_centroid"]), round(row["y_centroid"])
+        if any(max(abs(x - bx), abs(y - by)) < 0.8 * half for bx, by, half in boxes):
+            continue
+        extent = float(np.sqrt(np.count_nonzero(detection.segmentation == row["detection_id"])))
+        boxes.append((x, y, int(np.clip(1.6 * extent, 16, 64))))
+        if len(boxes) == MAX_CUTOUTS:
+            break
+    return boxes
+
+
+def _draw_cutout(ax: Axes, detection: Detection, box: tuple[int, int, int]) -> None:
+    """One spot enlarged: black is the frame's black, white the brightest pixel of the square."""
+    x, y, half = box
+    rows, columns = detection.frame.shape
+    window = np.s_[max(y - half, 0) : min(y + half + 1, rows), max(x - half, 0) : min(x + half + 1, columns)]
+    image = np.where(detection.frame.mask, np.nan, detection.frame.image)
+    low = float(np.nanpercentile(image[::4, ::4], 0.5))
+    image = image[window]
+    high = max(float(np.nanmax(image)), np.nextafter(low, np.inf))
+    left, top = window[1].start - 0.5, window[0].start - 0.5
+    extent = (left, window[1].stop - 0.5, window[0].stop - 0.5, top)
+    ax.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest", extent=extent)
+    _draw_outlines(ax, detection, window, linewidth=1.2)
+    ax.set_xlim(x - half - 0.5, x + half + 0.5)
+    ax.set_ylim(y + half + 0.5, y - half - 0.5)
+    ax.set_facecolor("black")
+    ax.tick_params(bottom=False, left=False, labelbottom=False, labelleft=False)
+    near = [
+        row
+        for row in _by_snr(detection)
+        if max(abs(row["x_centroid"] - x), abs(row["y_centroid"] - y)) < half
+    ]
+    names = ", ".join(str(row["detection_id"]) for row in near[:6])
+    size_km = near[0]["diameter_halfmax_km"] if near else np.nan
+    size = f"  {size_km:.3g} km" if np.isfinite(size_km) else ""
+    ax.text(0.03, 0.97, f"{names}{size}", color="white", fontsize=8, va="top", transform=ax.transAxes)
+
+
+def _by_snr(detection: Detection) -> list[dict[str, Any]]:
+    """Rows of the catalog, highest signal to noise first."""
+    rows: list[Any] = detection.catalog.to_dict("records")
+    return sorted(rows, key=lambda row: -np.nan_to_num(row["snr"]))
 
 
 def title(frame_or_detection: Frame | Detection) -> str:
@@ -216,7 +281,7 @@ def display_grey(frame: Frame, stretch: str = "asinh") -> np.ndarray:
         level = np.nan_to_num((image - np.float32(low)) / np.float32(span), nan=0.0, posinf=1.0, neginf=0.0)
     if stretch == "asinh":
         top = max(1.0, float(level[good].max()))
-        soft = np.float32(2.0)
+        soft = np.float32(4.0)
         level = np.arcsinh(soft * np.maximum(level, 0)) / np.arcsinh(soft * np.float32(top))
     grey = (np.clip(level, 0, 1) * 255).astype(np.uint8)
     grey[frame.mask] = 0
@@ -285,36 +350,37 @@ def _colors(detection: Detection) -> dict[int, str]:
     return colors
 
 
-def _draw_outlines(ax: Axes, detection: Detection) -> None:
+def _draw_outlines(
+    ax: Axes, detection: Detection, window: tuple[slice, slice] = np.s_[:, :], linewidth: float = 0.9
+) -> None:
     from matplotlib.collections import LineCollection
 
-    segments, labels = outline_segments(detection.segmentation)
+    segments, labels = outline_segments(detection.segmentation[window])
+    segments = segments + np.array([window[1].start or 0, window[0].start or 0])
     colors = _colors(detection)
     drawn = [i for i, label in enumerate(labels) if int(label) in colors]
     if drawn:
         lines = LineCollection(
             list(segments[drawn]),
             colors=[colors[int(labels[i])] for i in drawn],
-            linewidths=0.8,
+            linewidths=linewidth,
             capstyle="projecting",
         )
         ax.add_collection(lines, autolim=False)
 
 
 def _draw_labels(ax: Axes, detection: Detection) -> None:
-    catalog = detection.catalog
-    if len(catalog) > MAX_LABELS:
-        catalog = catalog.nlargest(MAX_LABELS, "snr")
     colors = _colors(detection)
     rows, columns = detection.frame.shape
     margin = 0.006 * max(rows, columns)
-    for row in catalog.itertuples():
-        radius = margin + 0.5 * float(np.sqrt(np.count_nonzero(detection.segmentation == row.detection_id)))
-        right = row.x_centroid < 0.9 * columns
+    for row in _by_snr(detection)[:MAX_LABELS]:
+        number, x, y = row["detection_id"], row["x_centroid"], row["y_centroid"]
+        radius = margin + 0.5 * float(np.sqrt(np.count_nonzero(detection.segmentation == number)))
+        right = x < 0.9 * columns
         ax.annotate(
-            str(row.detection_id),
-            (row.x_centroid + (radius if right else -radius), row.y_centroid - radius),
-            color=colors[int(row.detection_id)],
+            str(number),
+            (x + (radius if right else -radius), y - radius),
+            color=colors[number],
             fontsize=7,
             ha="left" if right else "right",
             va="center",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,11 +29,27 @@ PRESETS = {
 choice, needs I/F). ``facula``: twice the surroundings. Dark outliers mirror them (contrast below 1/1.3, 1/2).
 """
 
+DISK_FUNCTIONS = ("akimov", "lunar_lambert", "lommel_seeliger", "lambert", "minnaert")
+"""As ``photometry.DISK_FUNCTIONS``, repeated so that the settings load without numpy."""
+
 CANDIDATE_EXCESS = 0.10
 """Least peak excess that is looked at at all."""
 
 CANDIDATE_SIGMA = 2.0
 """... and in units of the local scatter: a permissive pass, the judge decides."""
+
+
+FACTORS = (1, 4, 16)
+"""Binnings at which spots are looked for: the level follows what is wider than 88 binned pixels."""
+
+LEAST_COARSE_SIDE = 48
+"""Least side of a binned image."""
+
+LEAST_COARSE_WIDTH = 6.0
+"""Half-maximum diameter in binned pixels from which a coarse detection counts; finer ones see the rest."""
+
+DISTINCT = 1.3
+"""Contrast by which a spot on or beside a larger one is a place of its own."""
 
 
 class Candidates(NamedTuple):
@@ -120,6 +137,10 @@ class SpotFinder:
             raise UsageError(f"min_confidence is {self.min_confidence}; it lies between 0 and 1")
         if self.threshold is not None and not self.threshold > (1.0 if self.kind == "contrast" else 0.0):
             raise UsageError(f"threshold is {self.threshold}; for {self.preset} it must be larger")
+        if self.disk_function not in DISK_FUNCTIONS:
+            raise UsageError(
+                f"unknown disk_function {self.disk_function!r}; choose one of {', '.join(DISK_FUNCTIONS)}"
+            )
         if self.n_pixels < 1 or not 0.0 < self.psf_fwhm < 20.0:
             raise UsageError("n_pixels must be at least 1 and psf_fwhm between 0 and 20 px")
         if not (0.0 < self.max_incidence_deg <= 90.0 and 0.0 < self.max_emission_deg <= 90.0):
@@ -154,29 +175,49 @@ class SpotFinder:
         """
         import numpy as np
 
-        from brightspot.catalog import empty_catalog, tabulate
+        from brightspot.catalog import empty_catalog, tabulate, to_full_resolution
 
-        background, candidates = self.candidates(frame)
-        labels = np.zeros(frame.shape, np.int32)
-        parts = []
-        for c in candidates:
-            rows = self._rows(frame, background, c)
-            if rows is not None:
-                parts.append((c.segmentation, rows))
+        parts: list[_Part] = []
+        for factor, corner, view, background, candidates in self.views(frame):
+            if factor == 1:
+                finest = background
+            new = []
+            for c in candidates:
+                rows = self._rows(view, background, c, factor)
+                if rows is not None:
+                    to_full_resolution(rows, factor, corner)
+                    new.append(_Part(factor, corner, background, c.segmentation.labels, rows))
+            parts = _once(parts, new)
         if not parts:
-            return Detection(frame, empty_catalog(), labels, background, self)
-        merged = {name: np.concatenate([rows[name] for _, rows in parts]) for name in parts[0][1]}
-        order = np.lexsort((merged["x_centroid"], merged["y_centroid"], -np.abs(merged["_excess"])))
+            labels = np.zeros(frame.shape, np.int32)
+            return Detection(frame, empty_catalog(), labels, finest, self)
+        merged = {name: np.concatenate([part.rows[name] for part in parts]) for name in parts[0].rows}
+        order = np.lexsort((merged["x_centroid"], merged["y_centroid"], -np.abs(merged["excess_area_px"])))
         number = np.empty(len(order), np.int32)
         number[order] = np.arange(1, len(order) + 1)
-        start = 0
-        for found, rows in parts:
-            table = np.zeros(len(found.peak) + 1, np.int32)
-            table[rows["_object"] + 1] = number[start : start + len(rows["_object"])]
-            start += len(rows["_object"])
-            labels = np.maximum(labels, table[found.labels])
+        labels = _number_footprints(frame.shape, parts, number)
         catalog = tabulate(frame, {name: np.asarray(column)[order] for name, column in merged.items()})
-        return Detection(frame, catalog, labels, background, self)
+        return Detection(frame, catalog, labels, finest, self)
+
+    def views(
+        self, frame: Frame
+    ) -> Iterator[tuple[int, tuple[int, int], Frame, Background, list[Candidates]]]:
+        """What stands out at each binning: small places in the frame itself, large ones in binned views.
+
+        Yields
+        ------
+        tuple
+            Binning factor; the frame's pixel (x, y) where the first bin begins; the binned frame; its
+            background; its candidates.
+        """
+        from brightspot.background import mesh_layout
+
+        for factor in FACTORS:
+            if factor > 1 and min(frame.shape) // factor < LEAST_COARSE_SIDE:
+                break
+            _, _, y0, x0 = mesh_layout(frame.shape, factor)
+            view = frame if factor == 1 else _coarsen(frame, factor, (x0, y0))
+            yield factor, (x0, y0), view, *self.candidates(view)
 
     def candidates(self, frame: Frame) -> tuple[Background, list[Candidates]]:
         """Everything that stands out, before it is judged.
@@ -194,15 +235,16 @@ class SpotFinder:
         import numpy as np
 
         from brightspot.background import estimate_background
+        from brightspot.photometry import iof_factor
         from brightspot.segmentation import segment_outliers
-        from brightspot.shading import describe
+        from brightspot.shading import describe, sun_axis_from_relief
 
-        if self.kind == "normal_albedo" and (frame.geometry is None or frame.display_stretched):
+        if self.kind == "normal_albedo" and (frame.geometry is None or iof_factor(frame) is None):
             raise UsageError(
                 f"{frame.name}: preset absolute needs I/F and geometry, which this frame does not "
                 "carry; use relative30 or ksigma"
             )
-        disk, allowed = self._lighting(frame)
+        disk, allowed, gain = self._lighting(frame)
         background = estimate_background(frame.image, ~frame.mask, disk=disk, pedestal=_pedestal(frame))
         searched = np.isfinite(background.level)
         if allowed is not None:
@@ -210,37 +252,48 @@ class SpotFinder:
         least = np.maximum(CANDIDATE_EXCESS, CANDIDATE_SIGMA * background.rms)
         threshold = np.where(searched, least, np.inf).astype(np.float32)
         out = []
+        from_relief = sun_axis_from_relief(background) if frame.geometry is None else np.nan
         for dark in (False, True):
             if self.polarity == ("bright" if dark else "dark"):
                 continue
             found = segment_outliers(background, threshold, dark=dark)
-            features = describe(background, found, _sun_azimuth_deg(frame, background, found), dark=dark)
+            azimuth = np.full(len(found.peak), from_relief)
+            if frame.geometry is not None:
+                y, x = found.peak_yx.T
+                azimuth = frame.geometry.ground(x, y).sun_azimuth_deg
+            features = describe(background, found, azimuth, gain, dark=dark)
             out.append(Candidates(dark, found, features))
         return background, out
 
-    def _lighting(self, frame: Frame) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Disk function on the mesh, and where incidence and emission allow a search."""
+    def _lighting(self, frame: Frame) -> tuple[np.ndarray | None, ...]:
+        """On the mesh: disk function, where incidence and emission allow a search, what slopes can do."""
         if frame.geometry is None:
-            return None, None
+            return None, None, None
         import numpy as np
 
         from brightspot.background import STEP, mesh_layout
-        from brightspot.photometry import disk_function
+        from brightspot.photometry import disk_map
+        from brightspot.shading import slope_gain
 
         rows, columns, y0, x0 = mesh_layout(frame.shape)
         g = frame.geometry
         on_mesh = replace(
             g, shape=(rows * STEP, columns * STEP), origin_xy=(g.origin_xy[0] + x0, g.origin_xy[1] + y0)
         ).disk_mesh(STEP)
-        incidence = np.degrees(np.arccos(np.clip(on_mesh.mu0, -1.0, 1.0)))
-        emission = np.degrees(np.arccos(np.clip(on_mesh.mu, -1.0, 1.0)))
-        disk = disk_function(self.disk_function, incidence, emission, on_mesh.phase_deg)
         with np.errstate(invalid="ignore"):
-            allowed = (incidence <= self.max_incidence_deg) & (emission <= self.max_emission_deg)
-        return np.asarray(disk, np.float32), allowed
+            allowed = (on_mesh.mu0 >= np.cos(np.radians(self.max_incidence_deg))) & (
+                on_mesh.mu >= np.cos(np.radians(self.max_emission_deg))
+            )
+        model = self.disk_function
+        return disk_map(model, *on_mesh), allowed, slope_gain(*on_mesh, model)
 
-    def _rows(self, frame: Frame, background: Background, candidates: Candidates) -> dict[str, np.ndarray] | None:
-        """Judge, choose, measure: finished columns of one polarity; None if nothing is left."""
+    def _rows(
+        self, frame: Frame, background: Background, candidates: Candidates, factor: int
+    ) -> dict[str, np.ndarray] | None:
+        """Judge, choose, measure: finished columns of one polarity; None if nothing is left.
+
+        ``frame`` is binned by ``factor``, and so are the rows' pixels.
+        """
         import numpy as np
 
         from brightspot.catalog import complete_rows, measure_footprints
@@ -260,12 +313,12 @@ class SpotFinder:
         measured = measure_footprints(background, found, frame.saturated, chosen, ends, dark=dark)
         rows = complete_rows(
             frame, background, found, features[chosen], chosen, measured,
-            dark=dark, psf_fwhm=self.psf_fwhm, disk_model=self.disk_function,
+            dark=dark, psf_fwhm=self.psf_fwhm / factor, disk_model=self.disk_function,
         )  # fmt: skip
         rows["albedo_confidence"] = confidence[chosen]
-        if self.keep_all:
-            return rows
-        passes = self._meets_preset(rows, dark=dark)
+        passes = np.ones(len(chosen), bool) if self.keep_all else self._meets_preset(rows, dark=dark)
+        if factor > 1:
+            passes &= rows["diameter_halfmax"] >= LEAST_COARSE_WIDTH
         return {name: column[passes] for name, column in rows.items()} if passes.any() else None
 
     def _end_of_footprint(
@@ -297,6 +350,147 @@ class SpotFinder:
         return peak - rms <= 1.0 / self.limit if dark else peak + rms >= self.limit
 
 
+class _Part(NamedTuple):
+    """Rows of one polarity found at one binning, with the labels their ``_object`` refers to.
+
+    Binned pixel (y, x) covers the frame's pixels from ``corner`` (x, y) + factor * (x, y).
+    """
+
+    factor: int
+    corner: tuple[int, int]
+    background: Background
+    labels: np.ndarray
+    rows: dict[str, np.ndarray]
+
+    def take(self, keep: np.ndarray) -> _Part:
+        """The rows for which ``keep`` is True."""
+        return self._replace(rows={name: column[keep] for name, column in self.rows.items()})
+
+    def binned(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column of the binned pixels under the frame's pixels, as integers within the image."""
+        import numpy as np
+
+        j = np.floor((y + 0.5 - self.corner[1]) / self.factor).astype(int)
+        i = np.floor((x + 0.5 - self.corner[0]) / self.factor).astype(int)
+        rows, columns = self.labels.shape
+        return np.clip(j, 0, rows - 1), np.clip(i, 0, columns - 1)
+
+
+def _coarsen(frame: Frame, factor: int, corner: tuple[int, int]) -> Frame:
+    """The frame binned by ``factor``: means of the good pixels; geometry and scale to match."""
+    import numpy as np
+
+    from brightspot._kernels.background import block_means
+
+    rows, columns = frame.shape[0] // factor, frame.shape[1] // factor
+    x0, y0 = corner
+    layout = (factor, y0, x0, rows, columns)
+    no_floor = np.float32(-np.inf)
+    image, share = block_means(frame.image, ~frame.mask, np.float32(0.0), no_floor, *layout)
+    full, _ = block_means(frame.saturated.astype(np.float32), ~frame.mask, np.float32(0.0), no_floor, *layout)
+    scale = frame.scale
+    if scale is not None and scale.believed is not None:
+        b = scale.believed
+        wider = replace(
+            b, km_per_pixel=b.km_per_pixel * factor, error_km_per_pixel=b.error_km_per_pixel * factor
+        )
+        scale = replace(scale, believed=wider)
+    geometry = frame.geometry
+    if geometry is not None:
+        camera = geometry.camera
+        pitch_x, pitch_y = camera.pitch_mm
+        center = [
+            (c - o - s - 0.5 * (factor - 1)) / factor
+            for c, o, s in zip(camera.center_xy, geometry.origin_xy, corner, strict=True)
+        ]
+        camera = replace(
+            camera, pitch_mm=(pitch_x * factor, pitch_y * factor), center_xy=(center[0], center[1])
+        )
+        geometry = replace(geometry, camera=camera, shape=(rows, columns), origin_xy=(0.0, 0.0))
+    return replace(
+        frame,
+        image=image,
+        mask=share < 0.5,
+        saturated=full > 0.0,
+        geometry=geometry,
+        scale=scale,
+        origin_xy=(0.0, 0.0),
+    )
+
+
+def _once(finer: list[_Part], coarse: list[_Part]) -> list[_Part]:
+    """Rows of finer and coarser binning together, each place once.
+
+    A coarse footprint that a finer one fills to a third is the same place and is left out. Within and
+    around a footprint that stays, finer rows stay only where they stand out from it as well: a fragment of
+    it, or its rim against a level that it has itself raised, does not.
+    """
+    import numpy as np
+
+    out = list(finer)
+    kept = []
+    for part in coarse:
+        rows = part.rows
+        fresh = np.ones(len(rows["x_centroid"]), bool)
+        for k in range(len(fresh)):
+            area = np.pi / 4.0 * rows["diameter_halfmax"][k] ** 2
+            for old in out:
+                j, i = part.binned(old.rows["x_centroid"], old.rows["y_centroid"])
+                inside = part.labels[j, i] == rows["_object"][k] + 1
+                same = old.rows["polarity"] == rows["polarity"][k]
+                filled = np.pi / 4.0 * old.rows["diameter_halfmax"] ** 2 > area / 3.0
+                if np.any(inside & same & filled):
+                    fresh[k] = False
+        part = part.take(fresh)
+        if not fresh.any():
+            continue
+        kept.append(part)
+        out = [old.take(_stands_out(old, part)) for old in out]
+    return [p for p in out + kept if len(p.rows["x_centroid"])]
+
+
+def _stands_out(old: _Part, part: _Part) -> np.ndarray:
+    """Which finer rows differ from the coarse footprints they lie in or beside."""
+    import numpy as np
+
+    rows, x, y = part.rows, old.rows["x_centroid"], old.rows["y_centroid"]
+    keep = np.ones(len(x), bool)
+    j, i = part.binned(x, y)
+    ratio = old.rows["_brightness"] / part.background.at(part.background.level, i, j)
+    bright = old.rows["polarity"] == "bright"
+    for k in range(len(rows["x_centroid"])):
+        inside = part.labels[j, i] == rows["_object"][k] + 1
+        gap = np.hypot(x - rows["x_centroid"][k], y - rows["y_centroid"][k])
+        near = gap < 0.75 * rows["diameter_halfmax"][k] + 4.0 * part.factor
+        # inside: against the footprint; beside: against the surroundings at the coarse level
+        against = np.where(inside, rows["contrast"][k], 1.0)
+        share = ratio / against
+        keep &= ~near | np.where(bright, share > DISTINCT, share < 1.0 / DISTINCT)
+    return keep
+
+
+def _number_footprints(shape: tuple[int, int], parts: list[_Part], number: np.ndarray) -> np.ndarray:
+    """Image of detection numbers, (rows, columns) int32; finer footprints lie on top."""
+    import numpy as np
+
+    labels = np.zeros(shape, np.int32)
+    start = 0
+    for part in parts:
+        n = len(part.rows["_object"])
+        table = np.zeros(int(part.labels.max()) + 1, np.int32)
+        table[part.rows["_object"] + 1] = number[start : start + n]
+        start += n
+        numbered = table[part.labels]
+        if part.factor > 1:
+            wide = np.zeros(shape, np.int32)
+            block = np.kron(numbered, np.ones((part.factor, part.factor), np.int32))
+            x0, y0 = part.corner
+            wide[y0 : y0 + block.shape[0], x0 : x0 + block.shape[1]] = block
+            numbered = wide
+        labels = np.where(labels > 0, labels, numbered)
+    return labels
+
+
 def _pedestal(frame: Frame) -> float:
     """Value of no light: bias of raw counts, black level of pictures; calibrated frames have none.
 
@@ -313,15 +507,5 @@ def _pedestal(frame: Frame) -> float:
         off = off[: sky.shape[0], : sky.shape[1]] & ~frame.mask[step // 2 :: step, step // 2 :: step]
         if off.sum() > 50:
             return float(np.median(sky[off]))
-    return float(np.percentile(frame.image[~frame.mask][::7], 1.0)) if frame.unit == "DN" else 0.0
-
-
-def _sun_azimuth_deg(frame: Frame, background: Background, found: Segmentation) -> np.ndarray:
-    """Direction toward the Sun in the picture at each object: from the geometry, else from the relief."""
-    import numpy as np
-
-    if frame.geometry is not None:
-        return frame.geometry.ground(found.peak_yx[:, 1], found.peak_yx[:, 0]).sun_azimuth_deg
-    from brightspot.shading import sun_azimuth_from_relief
-
-    return np.full(len(found.peak), sun_azimuth_from_relief(background))
+    seen = frame.image[~frame.mask]
+    return float(np.percentile(seen, 1.0)) if frame.unit == "DN" and seen.size else 0.0

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from brightspot import articles, ceres, geometry
+from brightspot import scale as scales
+from brightspot.camera import Camera
+from brightspot.errors import GeometryError, ScaleError
 from brightspot.geometry import ViewingGeometry
+from brightspot.limb import LimbFit, fit_limb
 
 UNITS = ("DN", "W m-2 sr-1", "W m-2 sr-1 nm-1", "I/F", "display")
 """What a pixel value can be. ``display``: a picture stretched for the eye, radiometrically meaningless."""
@@ -57,6 +62,8 @@ class Frame:
         The label's or header's facts, flat, as read.
     notes : tuple of str
         One-line remarks for the person who looks at the results.
+    orientation_doubtful : bool
+        True where the picture looks like a flipped view of what label or kernels predict.
     """
 
     name: str
@@ -78,6 +85,7 @@ class Frame:
     sun_distance_km: float | None = None
     label: Mapping[str, Any] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
+    orientation_doubtful: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -88,3 +96,180 @@ class Frame:
     def display_stretched(self) -> bool:
         """True where contrast is relative, not radiometric."""
         return self.unit == "display"
+
+
+def locate(
+    frame: Frame,
+    *,
+    scale_km: float | None = None,
+    altitude_km: float | None = None,
+    kernels: Sequence[str | Path] = (),
+    observation: articles.Observation | None = None,
+) -> Frame:
+    """Find out where a frame is on Ceres and how many kilometres its pixels cover.
+
+    Parameters
+    ----------
+    frame : Frame
+        As a reader made it.
+    scale_km : float, optional
+        Kilometres per pixel; overrides every other source.
+    altitude_km : float, optional
+        Altitude above the surface; overrides every other source but ``scale_km``.
+    kernels : sequence of path
+        SPICE kernels; they go before the label.
+    observation : Observation, optional
+        What an account says of this view; by default matched by date, then by file name.
+
+    Returns
+    -------
+    Frame
+        With ``geometry`` (SPICE, else label, else limb), ``scale`` and more ``notes``.
+
+    Raises
+    ------
+    UsageError
+        If a value given is impossible.
+    """
+    if scale_km is not None:
+        scale_km = scales.positive(scale_km, "scale", "kilometres per pixel")
+    if altitude_km is not None:
+        altitude_km = scales.positive(altitude_km, "altitude", "kilometres above the surface")
+    if frame.target not in (None, "CERES"):
+        return _another_body(frame, scale_km, altitude_km)
+    notes = list(frame.notes)
+    views = _views(frame, kernels, notes)
+    if observation is None and frame.start_time is not None:
+        observation = articles.match(date=frame.start_time)
+    if observation is None:
+        observation = articles.match(name=frame.name)
+    limb = _limb(frame)
+    choice = scales.choose_scale(
+        geometry=views,
+        map_km_per_pixel=_number(frame.label, "MAP_SCALE"),
+        limb=limb,
+        user_scale_km=scale_km,
+        user_altitude_km=altitude_km,
+        observation=observation,
+        camera=frame.camera or "FC2",
+        filter_number=frame.filter_number or 1,
+        shape=frame.shape,
+        native=frame.unit != "display",
+        label_pixel_scale_km=_number(frame.label, "HORIZONTAL_PIXEL_SCALE"),
+    )
+    notes += choice.conflicts
+    if choice.enlarged:
+        notes.append(f"picture enlarged {choice.enlargement:.2g} times from the camera's pixels")
+    if choice.believed is None:
+        notes.append("no scale: no label, limb or matching account; give --scale-km or --altitude-km")
+    view, doubtful = None, False
+    if views:
+        view, doubtful = _checked_view(frame, views[0], notes)
+    elif isinstance(limb, LimbFit):
+        view = _limb_view(frame, limb, choice, notes)
+    return replace(frame, geometry=view, scale=choice, notes=tuple(notes), orientation_doubtful=doubtful)
+
+
+def _another_body(frame: Frame, scale_km: float | None, altitude_km: float | None) -> Frame:
+    """Ceres' figure and what was told of Ceres say nothing here: only the user's scale counts."""
+    choice = scales.choose_scale(
+        limb=f"the target is {frame.target}: Ceres' figure does not apply",
+        user_scale_km=scale_km,
+        user_altitude_km=altitude_km,
+        camera=frame.camera or "FC2",
+        filter_number=frame.filter_number or 1,
+    )
+    note = f"the target is {frame.target}, not Ceres: no geometry, scale only from the user"
+    return replace(frame, geometry=None, scale=choice, notes=(*frame.notes, note))
+
+
+def _views(frame: Frame, kernels: Sequence[str | Path], notes: list[str]) -> list[ViewingGeometry]:
+    """Geometry from SPICE and from the label, as far as they are to be had."""
+    views = [] if frame.geometry is None else [frame.geometry]
+    if not kernels:
+        return views
+    if frame.camera is None or frame.filter_number is None:
+        notes.append("kernels not used: the file does not say which camera and filter it is from")
+        return views
+    try:
+        spice = geometry.from_spice(
+            kernels,
+            camera=Camera.framing_camera(frame.camera, frame.filter_number),
+            shape=frame.shape,
+            origin_xy=frame.origin_xy,
+            start_time=frame.start_time,
+            exposure_s=frame.exposure_s,
+            sclk_start=frame.label.get("SPACECRAFT_CLOCK_START_COUNT"),
+        )
+    except GeometryError as error:
+        notes.append(f"no geometry from the kernels: {error}")
+        return views
+    return [spice, *views]
+
+
+def _limb(frame: Frame) -> LimbFit | str:
+    """The limb's ellipse, or why there is none."""
+    if "MAP_PROJECTION_TYPE" in frame.label:
+        return "map-projected: no limb"
+    try:
+        return fit_limb(frame.image, frame.mask)
+    except ScaleError as error:
+        return str(error)
+
+
+def _checked_view(frame: Frame, view: ViewingGeometry, notes: list[str]) -> tuple[ViewingGeometry, bool]:
+    """The view, turned onto the picture's limb; and whether the picture looks like a flip of it."""
+    check = geometry.check_orientation(view, frame.image, frame.mask)
+    if check.agrees is False:
+        notes.append(
+            f"the picture looks like the {view.source}'s view flipped ({check.best_flip}): "
+            "latitudes and longitudes are doubtful"
+        )
+        return view, True
+    refined, shift = geometry.refine_pointing(view, frame.image, frame.mask)
+    if shift.n_limb_points and (shift.dx_px or shift.dy_px):
+        notes.append(f"pointing moved by ({shift.dx_px:+.2f}, {shift.dy_px:+.2f}) px onto the limb")
+    return refined, False
+
+
+def _limb_view(
+    frame: Frame, limb: LimbFit, choice: scales.ScaleChoice, notes: list[str]
+) -> ViewingGeometry | None:
+    """Geometry from limb and shading: angles and areas, no longitudes."""
+    radii = np.asarray(ceres.RADII_KM)
+    km_per_pixel = scales.limb_scale_km(limb, choice.altitude_km)
+    # A user's scale makes the whole body larger or smaller; the angles stay.
+    told = next((s.km_per_pixel for s in choice.candidates if s.source == "limb"), None)
+    if told is not None and choice.believed is not None:
+        radii = radii * (choice.believed.km_per_pixel / told)
+    stretch = float(radii[0]) / ceres.RADII_KM[0]
+    try:
+        view = geometry.from_limb(
+            (limb.center_x, limb.center_y),
+            km_per_pixel * stretch,
+            shape=frame.shape,
+            axis_ratio=limb.semi_minor_px / limb.semi_major_px,
+            pole_azimuth_deg=limb.position_angle_deg + 90.0,
+            image=frame.image,
+            mask=frame.mask,
+            sun_distance_km=frame.sun_distance_km or 2.77 * ceres.AU_KM,
+            radii_km=(float(radii[0]), float(radii[1]), float(radii[2])),
+        )
+    except GeometryError as error:
+        notes.append(f"no geometry from the limb: {error}")
+        return None
+    if choice.altitude_km is None:
+        return view
+    # Seen from the true distance: the middle of the disk is nearer than its limb.
+    distance_km = (choice.altitude_km + ceres.MEAN_RADIUS_KM) * stretch
+    camera = replace(view.camera, focal_length_mm=distance_km / (km_per_pixel * stretch))
+    toward = view.spacecraft_km / np.linalg.norm(view.spacecraft_km)
+    return replace(view, camera=camera, spacecraft_km=distance_km * toward)
+
+
+def _number(label: Mapping[str, Any], key: str) -> float | None:
+    """A positive number from a label, else None."""
+    value = label.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if np.isfinite(value) and value > 0 else None

@@ -18,11 +18,30 @@ from brightspot.errors import ScaleError
 COARSE_PIXELS = 256
 """Longest side of the reduced image in which the body is first looked for."""
 
-RELIEF_CORRELATION_DEG = 10.0
-"""Limb points nearer than this share their relief: they count as one when the error is made."""
+RELIEF = 0.004
+"""Relief of the limb expected in the orders below, rms as a share of the radius (1.9 km)."""
 
-RELIEF_FLOOR = 0.002
-"""Least relief assumed, as a share of the radius: a short arc does not show its own long waves."""
+RELIEF_ORDERS = range(3, 13)
+RELIEF_SLOPE = 1.3
+"""Waves per turn of the relief that is fitted with the ellipse, and how their amplitude falls with it."""
+
+RELIEF_CORRELATION_DEG = 5.0
+"""Limb points nearer than this share their finer relief: they count as one when the error is made."""
+
+RELIEF_FLOOR = 0.0015
+"""Least scatter of the finer relief assumed, as a share of the radius."""
+
+MIN_SUN_GRADIENT = 0.06
+"""Brightness must change by this share of its mean from centre to limb before it tells the Sun's side."""
+
+HALF_DISK_GRADIENT = 0.35
+"""Below this gradient (phase about 20 degrees) the dark side's edge is used too, as a limb that falls short."""
+
+PHASE_PER_GRADIENT_DEG = 70.0
+"""Phase angle for a gradient of 1, good to half of itself: Lommel-Seeliger disks give 10 degrees for 0.14."""
+
+SUN_SIDE_DEG = 85.0
+"""Limb farther than this from the Sun's azimuth is left out: the terminator meets it at 90 degrees."""
 
 FIGURE_ERROR = 0.002
 """Relative error of the figure itself: the triaxial fit of ``dawn_ceres_v04.tpc`` has 482.64 and 480.60 km."""
@@ -30,9 +49,9 @@ FIGURE_ERROR = 0.002
 MAX_RMS = 0.012
 """Largest rms of the limb's residuals, as a share of the radius (5.8 km), that Ceres may show."""
 
-MIN_ARC_DEG = 20.0
+MIN_ARC_DEG = 40.0
 MIN_INLIER_SHARE = 0.5
-MAX_RELATIVE_ERROR = 0.15
+MAX_RELATIVE_ERROR = 0.10
 MIN_RADIUS = 6.0
 """Refusals: arcs shorter, limbs more broken, scales less sure, disks smaller (pixels) are no ruler."""
 
@@ -48,7 +67,7 @@ class LimbFit:
     semi_major_px, semi_minor_px : float
         Semi-axes in pixels.
     position_angle_deg : float
-        Direction of the major axis, from +x (right) towards +y (down), 0 to 180 degrees.
+        Direction of the major axis, clockwise from up, 0 to 180 degrees.
     km_per_pixel : float
         Kilometres per pixel in the plane through Ceres' centre. The surface that faces the camera
         is nearer and finer by altitude / (altitude + radius).
@@ -61,7 +80,7 @@ class LimbFit:
     arc_deg : float
         Total arc of limb used, degrees around the centre.
     sun_azimuth_deg : float or None
-        Direction of the Sun in the image, from +x towards +y, 0 to 360 degrees; None where the
+        Direction of the Sun in the image, clockwise from up, 0 to 360 degrees; None where the
         disk is too evenly lit, or too little of it in view, to tell.
     quality : str
         ``"good"`` (error below 1 %), ``"fair"`` (below 3 %) or ``"poor"``.
@@ -170,12 +189,11 @@ def fit_limb(
     for turn in range(4):
         edges = _edges(image, mask, ellipse, levels, turn, block)
         sun = _sun(image, mask, ellipse, levels)
-        keep = edges.usable & _sunlit(edges.angle, sun)
-        ellipse, weight, rms = _fit(edges, keep, ellipse, flattening)
+        ellipse, weight, rms, points, model = _fit(edges, sun, ellipse, flattening)
     share = _inlier_share(edges, sun, weight)
     arc_deg = float(np.rad2deg(np.sum(weight > 0.0) * (edges.angle[1] - edges.angle[0])))
     _refuse(ellipse, rms, share, arc_deg)
-    ellipse, relative, error = _posterior(edges, weight, rms, ellipse, flattening)
+    ellipse, relative, error = _posterior(points, ellipse, model)
     if error > MAX_RELATIVE_ERROR:
         raise ScaleError(
             f"no limb in view that gives a scale: {arc_deg:.0f} degrees of it leave {100 * error:.0f} % open"
@@ -189,13 +207,13 @@ def fit_limb(
         center_y=ellipse.y,
         semi_major_px=ellipse.semi_major,
         semi_minor_px=ellipse.semi_minor,
-        position_angle_deg=float(np.rad2deg(ellipse.angle_rad) % 180.0),
+        position_angle_deg=float((np.rad2deg(ellipse.angle_rad) + 90.0) % 180.0),
         km_per_pixel=float(seen_km * relative),
         km_per_pixel_error=float(seen_km * relative * error),
         rms_px=rms,
         n_points=int(np.sum(weight > 0.0)),
         arc_deg=arc_deg,
-        sun_azimuth_deg=None if sun is None else float(np.rad2deg(np.arctan2(sun[1], sun[0])) % 360.0),
+        sun_azimuth_deg=None if sun is None else float(np.rad2deg(np.arctan2(sun[0], -sun[1])) % 360.0),
         quality="good" if error < 0.01 else "fair" if error < 0.03 else "poor",
     )
 
@@ -299,10 +317,12 @@ def _coarse_ellipse(coarse: np.ndarray, lit: np.ndarray, levels: _Levels, flatte
     step, reach = 0.5, 14.0
     args = (x.astype(float), y.astype(float), normal_x.astype(float), normal_y.astype(float))
     profile = profiles(clipped, missing, *args, reach, step)
-    found = edge_positions(profile, levels.threshold, (3, 8), 4)
+    found = edge_positions(profile, levels.threshold, (2, 8), 6)
     # How much of the brightness a dozen pixels in is there right behind the edge: little at a terminator.
     deep = np.nanmax(np.c_[profile[:, int((reach + 8.0) / step) :], np.full(y.size, levels.noise)], axis=1)
-    weight = found[:, 3] * np.clip((found[:, 1] - levels.sky) / np.maximum(deep - levels.sky, 1e-30), 0.0, 1.0)
+    weight = found[:, 3] * np.clip(
+        (found[:, 1] - levels.sky) / np.maximum(deep - levels.sky, 1e-30), 0.0, 1.0
+    )
     good = np.isfinite(weight) & (weight > 0.0)
     if np.sum(good) < 12:
         raise ScaleError("no limb in view: no edge between sky and lit surface in the frame")
@@ -320,64 +340,92 @@ def _coarse_ellipse(coarse: np.ndarray, lit: np.ndarray, levels: _Levels, flatte
     near = np.abs(distance - circle[2]) <= min(max(tolerance[0] * circle[2], tolerance[1]), tolerance[2])
     outward = dx * normal_x[good] + dy * normal_y[good] > 0.8 * distance
     start = _Ellipse(circle[0], circle[1], circle[2], 0.0, 0.0)
-    points = _Points(x_edge, y_edge, weight * (near & outward))
-    return _least_squares(points, start, flattening, 0.01 * circle[2] + 0.3)
+    points = _Points(x_edge, y_edge, weight * (near & outward), np.zeros(x_edge.size))
+    model = _Model(flattening, 0.01 * circle[2] + 0.3, RELIEF, 0.0)
+    return _least_squares(points, start, model)[0]
 
 
 class _Points(NamedTuple):
+    """Edge points and how much each counts; ``fall`` is how far its direction is on the dark side, 0 to 1."""
+
     x: np.ndarray
     y: np.ndarray
     weight: np.ndarray
+    fall: np.ndarray
 
 
-def _design(angle: np.ndarray, radius: float) -> np.ndarray:
-    """Derivatives of the ellipse's radius by centre, mean radius and flattening vector, first order."""
-    return np.stack(
-        [
-            np.cos(angle),
-            np.sin(angle),
-            np.ones_like(angle),
-            radius * np.cos(2 * angle),
-            radius * np.sin(2 * angle),
-        ],
-        axis=-1,
-    )
+class _Model(NamedTuple):
+    """What the limb may do besides being an ellipse: size of its relief, depth of the terminator."""
+
+    flattening: float
+    sigma: float
+    relief: float
+    terminator: float
 
 
-def _least_squares(points: _Points, start: _Ellipse, flattening: float, sigma: float) -> _Ellipse:
-    """Weighted ellipse; the flattening vector is held near what views from random latitudes would show."""
+def _design(points: _Points, ellipse: _Ellipse) -> np.ndarray:
+    """First-order changes of the limb's distance, all in units of the radius.
+
+    Columns: centre x and y, mean radius, two of the flattening vector, the terminator's fall, and cosine and
+    sine of each order of relief.
+    """
+    angle = np.arctan2(points.y - ellipse.y, points.x - ellipse.x)
+    columns = [np.cos(angle), np.sin(angle), np.ones_like(angle), np.cos(2 * angle), np.sin(2 * angle)]
+    columns.append(-points.fall)
+    for order in RELIEF_ORDERS:
+        columns += [np.cos(order * angle), np.sin(order * angle)]
+    return np.stack(columns, axis=-1)
+
+
+def _system(
+    points: _Points, ellipse: _Ellipse, model: _Model
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Normal matrix and right side with the relief's priors in them; design and misfit, units of the radius."""
+    dx, dy = points.x - ellipse.x, points.y - ellipse.y
+    misfit = (np.hypot(dx, dy) - ellipse.radius_at(np.arctan2(dy, dx))) / ellipse.radius
+    design = _design(points, ellipse)
+    weighted = design * (points.weight * (ellipse.radius / model.sigma) ** 2)[:, None]
+    normal, right = weighted.T @ design, weighted.T @ misfit
+    doubt = 0.5 * model.terminator + 0.003
+    normal[5, 5] += 1.0 / doubt**2
+    right[5] += model.terminator / doubt**2
+    order = np.repeat(np.array(RELIEF_ORDERS, float), 2)
+    power = order**-RELIEF_SLOPE
+    power *= model.relief / np.sqrt(np.sum(power[::2] ** 2))
+    normal[np.arange(6, 6 + order.size), np.arange(6, 6 + order.size)] += 1.0 / power**2
+    return normal, right, design, misfit
+
+
+def _least_squares(points: _Points, start: _Ellipse, model: _Model) -> tuple[_Ellipse, np.ndarray]:
+    """Most likely ellipse, and each point's distance from it and its fitted relief (pixels).
+
+    The flattening vector is held near what views from random latitudes would show: the flattening is then the
+    body's times cos^2(latitude) to first order, the mean square of cos^2 over the sphere is 8/15, and the
+    vector's two components share it.
+    """
     ellipse = start
-    # Seen from latitudes at random over the sphere the flattening is flattening * cos^2(latitude)
-    # to first order; the mean square of cos^2 is 8/15, shared by the vector's two components.
-    prior = 1.0 / (0.5 * (0.5 * flattening) ** 2 * 8.0 / 15.0)
+    prior = 1.0 / (0.5 * (0.5 * model.flattening) ** 2 * 8.0 / 15.0)
     for _ in range(6):
-        dx, dy = points.x - ellipse.x, points.y - ellipse.y
-        angle = np.arctan2(dy, dx)
-        misfit = np.hypot(dx, dy) - ellipse.radius_at(angle)
-        design = _design(angle, ellipse.radius)
-        weighted = design * (points.weight / sigma**2)[:, None]
-        normal = weighted.T @ design
-        right = weighted.T @ misfit
+        normal, right, design, misfit = _system(points, ellipse, model)
         normal[3, 3] += prior
         normal[4, 4] += prior
-        right[3:] -= prior * np.array([ellipse.g1, ellipse.g2])
-        normal[np.diag_indices(5)] *= 1.0 + 1e-9
+        right[3:5] -= prior * np.array([ellipse.g1, ellipse.g2])
+        normal[np.diag_indices(3)] *= 1.0 + 1e-9
         change = np.linalg.solve(normal, right)
-        g = np.array([ellipse.g1, ellipse.g2]) + change[3:]
+        g = np.array([ellipse.g1, ellipse.g2]) + change[3:5]
         # The axis ratio cannot leave [c/a, 1].
-        g *= min(1.0, 0.5 * flattening / max(float(np.hypot(*g)), 1e-12))
-        limit = 0.5 * ellipse.radius
-        change[:3] = np.clip(change[:3], -limit, limit)
+        g *= min(1.0, 0.5 * model.flattening / max(float(np.hypot(*g)), 1e-12))
+        move = ellipse.radius * np.clip(change[:3], -0.5, 0.5)
+        rest = ellipse.radius * (misfit - design @ change)
         ellipse = _Ellipse(
-            ellipse.x + float(change[0]),
-            ellipse.y + float(change[1]),
-            ellipse.radius + float(change[2]),
-            float(g[0]),
-            float(g[1]),
+            ellipse.x + float(move[0]),
+            ellipse.y + float(move[1]),
+            ellipse.radius + float(move[2]),
+            *map(float, g),
         )
-        if np.max(np.abs(change[:3])) < 1e-3:
+        if np.max(np.abs(move)) < 1e-3:
             break
-    return ellipse
+    return ellipse, rest
 
 
 def _edges(
@@ -391,10 +439,10 @@ def _edges(
     radius = ellipse.radius_at(angle)
     cos, sin = np.cos(angle), np.sin(angle)
     step = 0.5
-    inner, outer = (6, 12), 8
+    inner, outer = (2, 8), 8
     reach = 0.02 * ellipse.radius + 4.0 + (3.0 * block if turn == 0 else 0.0)
     # Room behind the farthest edge for the samples that measure the surface's level.
-    reach = step * np.ceil((reach + step * (inner[1] + 1)) / step)
+    reach = step * np.ceil((reach + step * (inner[1] + 5)) / step)
     x, y = ellipse.x + radius * cos, ellipse.y + radius * sin
     profile = profiles(image, mask, x, y, cos, sin, reach, step)
     found = edge_positions(profile, levels.threshold, inner, outer)
@@ -403,7 +451,14 @@ def _edges(
     behind = np.repeat(np.where(np.isfinite(distance), distance, radius), 3) - np.tile(depth, n)
     three_cos, three_sin = np.repeat(cos, 3), np.repeat(sin, 3)
     deep = profiles(
-        image, mask, ellipse.x + behind * three_cos, ellipse.y + behind * three_sin, three_cos, three_sin, 0.0, 1.0
+        image,
+        mask,
+        ellipse.x + behind * three_cos,
+        ellipse.y + behind * three_sin,
+        three_cos,
+        three_sin,
+        0.0,
+        1.0,
     )
     deep = deep.reshape(n, 3)
     deep_level = np.where(np.isfinite(deep), deep, levels.sky).mean(axis=1) - levels.sky
@@ -420,80 +475,89 @@ def _sun(
 ) -> tuple[float, float] | None:
     """Gradient of the disk's brightness across itself, per radius and mean brightness; None where it is lost.
 
-    Only pixels whose mirror image through the centre is in the frame are compared, pair by pair, so
-    that the frame's edge does not look like a terminator.
+    A surface of second order is fitted to the part of the disk in view: its even terms take up limb and centre,
+    so that a cut disk does not lean towards its cut.
     """
     rows, columns = image.shape
-    n = 61
-    grid = np.linspace(-0.9, 0.9, n)
-    u, v = np.meshgrid(grid, grid)
-    inside = np.hypot(u, v) < 0.9
-    x = np.rint(ellipse.x + ellipse.radius * u[inside]).astype(np.int64)
-    y = np.rint(ellipse.y + ellipse.radius * v[inside]).astype(np.int64)
-    view = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
-    value = np.full(x.size, np.nan)
-    value[view] = np.where(mask[y[view], x[view]], np.nan, image[y[view], x[view]]) - levels.sky
-    # Listed row by row, the grid's mirror through its centre is the list turned round.
-    odd = 0.5 * (value - value[::-1])
-    pair = np.isfinite(odd)
-    mean = float(np.mean(0.5 * (value + value[::-1])[pair])) if np.any(pair) else 0.0
-    if np.sum(pair) < 0.1 * pair.size or mean <= 0.0:
+    grid = np.linspace(-0.9, 0.9, 61)
+    u, v = (axis.ravel() for axis in np.meshgrid(grid, grid))
+    x = np.rint(ellipse.x + ellipse.radius * u).astype(np.int64)
+    y = np.rint(ellipse.y + ellipse.radius * v).astype(np.int64)
+    view = (np.hypot(u, v) < 0.9) & (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
+    view[view] = ~mask[y[view], x[view]]
+    if np.sum(view) < 100:
         return None
-    odd = np.clip(odd, -2.0 * mean, 2.0 * mean)
-    position = np.stack([u[inside][pair], v[inside][pair]], axis=-1)
-    normal = position.T @ position
-    if np.linalg.cond(normal) > 1e3:
+    u, v, value = u[view], v[view], np.clip(image[y[view], x[view]] - levels.sky, 0.0, None)
+    value = np.minimum(value, 4.0 * (levels.surface - levels.sky))
+    basis = np.stack([np.ones_like(u), u, v, u * u - 0.25, u * v, v * v - 0.25], axis=-1)
+    normal = basis.T @ basis
+    if np.linalg.cond(normal) > 1e5:
         return None
-    gradient = np.linalg.solve(normal, position.T @ odd[pair]) / mean
-    if np.hypot(*gradient) < MIN_SUN_GRADIENT:
+    fitted = np.linalg.solve(normal, basis.T @ value)
+    if fitted[0] <= 0.0 or np.hypot(fitted[1], fitted[2]) < MIN_SUN_GRADIENT * fitted[0]:
         return None
-    return float(gradient[0]), float(gradient[1])
+    return float(fitted[1] / fitted[0]), float(fitted[2] / fitted[0])
 
 
-MIN_SUN_GRADIENT = 0.08
-"""Brightness must change by this share of its mean from centre to limb before it tells the Sun's side."""
+def _sunlit(angle: np.ndarray, sun: tuple[float, float] | None) -> tuple[np.ndarray, np.ndarray, float]:
+    """Which directions may show an edge that tells the limb, and what the terminator does to it there.
 
-SUN_SIDE_DEG = 85.0
-"""Limb farther than this from the Sun's azimuth is left out: the terminator meets it at 90 degrees."""
-
-
-def _sunlit(angle: np.ndarray, sun: tuple[float, float] | None) -> np.ndarray:
-    """Directions on the Sun's side; all of them where that side is not known."""
+    Returns
+    -------
+    tuple
+        (n,) bool; (n,) share of the terminator's fall, the square of the cosine on the side away from the Sun; and
+        the fall expected in the middle of that side, 1 - cos(phase), as a share of the radius.
+    """
     if sun is None:
-        return np.ones(angle.shape, bool)
-    along = (np.cos(angle) * sun[0] + np.sin(angle) * sun[1]) / np.hypot(*sun)
-    return along > np.cos(np.deg2rad(SUN_SIDE_DEG))
+        return np.ones(angle.shape, bool), np.zeros(angle.shape), 0.0
+    gradient = float(np.hypot(*sun))
+    along = (np.cos(angle) * sun[0] + np.sin(angle) * sun[1]) / gradient
+    if gradient > HALF_DISK_GRADIENT:
+        return along > np.cos(np.deg2rad(SUN_SIDE_DEG)), np.zeros(angle.shape), 0.0
+    phase = np.deg2rad(PHASE_PER_GRADIENT_DEG * gradient)
+    return np.ones(angle.shape, bool), np.minimum(along, 0.0) ** 2, float(1.0 - np.cos(phase))
 
 
 def _fit(
-    edges: _Edges, keep: np.ndarray, ellipse: _Ellipse, flattening: float
-) -> tuple[_Ellipse, np.ndarray, float]:
-    """Ellipse through the kept edges by reweighting (Tukey); weights of all edges and the robust rms."""
+    edges: _Edges, sun: tuple[float, float] | None, ellipse: _Ellipse, flattening: float
+) -> tuple[_Ellipse, np.ndarray, float, _Points, _Model]:
+    """Ellipse through the usable edges on the Sun's side, reweighted (Tukey).
+
+    Returns the ellipse, the weights of all edges, the robust rms about it in pixels, and the last system's points
+    and model.
+    """
+    lit, fall, terminator = _sunlit(edges.angle, sun)
+    keep = edges.usable & lit
     if np.sum(keep) < 8:
         raise ScaleError("no limb in view: no edge between sky and lit surface in the frame")
     x = ellipse.x + edges.distance[keep] * np.cos(edges.angle[keep])
     y = ellipse.y + edges.distance[keep] * np.sin(edges.angle[keep])
-    weight, rms = np.ones(x.size), 0.0
-    for _ in range(8):
-        # One point in RELIEF_CORRELATION_DEG is news; the rest repeat it.
-        news = max(1.0, np.deg2rad(RELIEF_CORRELATION_DEG) / (edges.angle[1] - edges.angle[0]))
-        sigma = max(rms, RELIEF_FLOOR * ellipse.radius, 0.05) * np.sqrt(news)
-        ellipse = _least_squares(_Points(x, y, weight), ellipse, flattening, sigma)
-        dx, dy = x - ellipse.x, y - ellipse.y
-        misfit = np.hypot(dx, dy) - ellipse.radius_at(np.arctan2(dy, dx))
-        rms = 1.4826 * float(np.median(np.abs(misfit)))
-        cut = 4.685 * max(rms, 0.05)
-        weight = np.where(np.abs(misfit) < cut, (1.0 - (misfit / cut) ** 2) ** 2, 0.0)
+    fall = fall[keep]
+    # Relief moves a grazing shadow much farther than the limb.
+    trust = np.where(fall > 0.0, 1.0 / (1.0 + 15.0 * fall), 1.0)
+    weight, scatter = np.ones(x.size), 0.0
+    news = max(1.0, np.deg2rad(RELIEF_CORRELATION_DEG) / (edges.angle[1] - edges.angle[0]))
+    for _ in range(6):
+        sigma = max(scatter, RELIEF_FLOOR * ellipse.radius, 0.05) * np.sqrt(news)
+        model = _Model(flattening, sigma, RELIEF, terminator)
+        points = _Points(x, y, weight * trust, fall)
+        ellipse, rest = _least_squares(points, ellipse, model)
+        scatter = 1.4826 * float(np.median(np.abs(rest)))
+        cut = 4.685 * max(scatter, 0.05) / np.sqrt(trust)
+        weight = np.where(np.abs(rest) < cut, (1.0 - (rest / cut) ** 2) ** 2, 0.0)
     if not 0.5 * MIN_RADIUS < ellipse.radius < 1e5:
         raise ScaleError("no limb in view: the outline in the frame is not a disk's")
+    dx, dy = x - ellipse.x, y - ellipse.y
+    misfit = np.hypot(dx, dy) - ellipse.radius_at(np.arctan2(dy, dx))
+    rms = 1.4826 * float(np.median(np.abs(misfit[fall == 0.0]))) if np.any(fall == 0.0) else scatter
     spread = np.zeros(edges.angle.size)
     spread[keep] = weight
-    return ellipse, spread, rms
+    return ellipse, spread, rms, points, model
 
 
 def _inlier_share(edges: _Edges, sun: tuple[float, float] | None, weight: np.ndarray) -> float:
     """Share of the limb that should be seen (in the frame, on the Sun's side) and is."""
-    expected = edges.in_view & _sunlit(edges.angle, sun)
+    expected = edges.in_view & _sunlit(edges.angle, sun)[0]
     return float(np.sum(weight[expected] > 0.0) / max(1, np.sum(expected)))
 
 
@@ -515,64 +579,40 @@ def _refuse(ellipse: _Ellipse, rms: float, share: float, arc_deg: float) -> None
         )
 
 
-def _posterior(
-    edges: _Edges, weight: np.ndarray, rms: float, ellipse: _Ellipse, flattening: float
-) -> tuple[_Ellipse, float, float]:
+def _posterior(points: _Points, ellipse: _Ellipse, model: _Model) -> tuple[_Ellipse, float, float]:
     """Average over every latitude the camera may be above and every direction of the pole.
 
     Returns
     -------
     tuple
-        The ellipse at the mean flattening vector, the mean of 1 / semi-major axis (per pixel)
-        and its relative standard deviation.
+        The ellipse at the mean flattening vector, the mean of 1 / semi-major axis (per pixel) and its relative
+        standard deviation.
     """
-    on = weight > 0.0
-    angle = edges.angle[on]
-    dx = edges.distance[on] * np.cos(angle)
-    dy = edges.distance[on] * np.sin(angle)
-    return _average(dx, dy, weight[on], edges, rms, ellipse, flattening)
-
-
-def _average(
-    x: np.ndarray,
-    y: np.ndarray,
-    weight: np.ndarray,
-    edges: _Edges,
-    rms: float,
-    ellipse: _Ellipse,
-    flattening: float,
-) -> tuple[_Ellipse, float, float]:
-    angle = np.arctan2(y, x)
-    misfit = np.hypot(x, y) - ellipse.radius_at(angle)
-    news = max(1.0, np.deg2rad(RELIEF_CORRELATION_DEG) / (edges.angle[1] - edges.angle[0]))
-    sigma = max(rms, RELIEF_FLOOR * ellipse.radius, 0.05) * np.sqrt(news)
-    design = _design(angle, ellipse.radius)
-    weighted = design * (weight / sigma**2)[:, None]
-    normal, right = weighted.T @ design, weighted.T @ misfit
-    covariance = np.linalg.inv(normal[:3, :3])
-    response = covariance @ normal[:3, 3:]
-    offset = covariance @ right[:3]
-    schur = normal[3:, 3:] - normal[3:, :3] @ response
-    pull = right[3:] - normal[3:, :3] @ offset
+    normal, right, _, _ = _system(points, ellipse, model)
+    shape, rest = [3, 4], [0, 1, 2, *range(5, right.size)]
+    covariance = np.linalg.inv(normal[np.ix_(rest, rest)])
+    response = covariance @ normal[np.ix_(rest, shape)]
+    offset = covariance @ right[rest]
+    schur = normal[np.ix_(shape, shape)] - normal[np.ix_(shape, rest)] @ response
+    pull = right[shape] - normal[np.ix_(shape, rest)] @ offset
     # Nodes: latitudes evenly in their sine (random over the sphere), pole directions evenly.
-    cos2 = 1.0 - ((np.arange(40) + 0.5) / 40.0) ** 2
-    half = 0.5 * flattening * cos2
+    half = 0.5 * model.flattening * (1.0 - ((np.arange(40) + 0.5) / 40.0) ** 2)
     turn = np.arange(60) * (2.0 * np.pi / 60.0)
     g = (half[:, None, None] * np.stack([np.cos(turn), np.sin(turn)], axis=-1)).reshape(-1, 2)
     change = g - np.array([ellipse.g1, ellipse.g2])
     chi2 = np.einsum("ij,jk,ik->i", change, schur, change) - 2.0 * change @ pull
     chance = np.exp(-0.5 * (chi2 - chi2.min()))
     chance /= chance.sum()
-    shift = offset - change @ response.T
-    inverse = (1.0 - np.hypot(g[:, 0], g[:, 1])) / (ellipse.radius + shift[:, 2])
+    shift = (offset - change @ response.T)[:, :3]
+    inverse = (1.0 - np.hypot(g[:, 0], g[:, 1])) / (ellipse.radius * (1.0 + shift[:, 2]))
     mean = float(chance @ inverse)
-    variance = float(chance @ (inverse - mean) ** 2) + covariance[2, 2] * mean**4
+    relative2 = float(chance @ (inverse / mean - 1.0) ** 2) + float(covariance[2, 2])
     best = chance @ np.c_[shift, g]
     fitted = _Ellipse(
-        ellipse.x + float(best[0]),
-        ellipse.y + float(best[1]),
-        ellipse.radius + float(best[2]),
+        ellipse.x + ellipse.radius * float(best[0]),
+        ellipse.y + ellipse.radius * float(best[1]),
+        ellipse.radius * (1.0 + float(best[2])),
         float(best[3]),
         float(best[4]),
     )
-    return fitted, mean, float(np.sqrt(variance / mean**2 + FIGURE_ERROR**2))
+    return fitted, mean, float(np.sqrt(relative2 + FIGURE_ERROR**2))

@@ -18,7 +18,7 @@ import numpy as np
 
 from brightspot.background import Background
 
-SADDLE_DEPTH_SHARE = 0.25
+SADDLE_DEPTH_SHARE = 0.4
 """A fainter neighbour stays apart where it stands this share of its height above the saddle."""
 
 SADDLE_DEPTH_SIGMA = 2.0
@@ -36,7 +36,7 @@ class Segmentation(NamedTuple):
     labels : numpy.ndarray
         (rows, columns) int32, 0 or the object's number from 1.
     peak : numpy.ndarray
-        (n,) float32, peak of the smoothed excess (bright: I/level - 1; dark: level/I - 1).
+        (n,) float32, peak of the smoothed excess (bright: I/level - 1; dark: 1 - I/level).
     peak_yx : numpy.ndarray
         (n, 2) int32.
     saddle : numpy.ndarray
@@ -45,6 +45,8 @@ class Segmentation(NamedTuple):
         (n, 4) int32: first y, first x, last y, last x of the footprint.
     n_pixels : numpy.ndarray
         (n,) int32, pixels in the footprint.
+    neighbour : numpy.ndarray
+        (n,) int32, index of the higher object beyond the first saddle; -1 where there is none.
     """
 
     labels: np.ndarray
@@ -53,6 +55,7 @@ class Segmentation(NamedTuple):
     saddle: np.ndarray
     box: np.ndarray
     n_pixels: np.ndarray
+    neighbour: np.ndarray
 
 
 def segment_outliers(background: Background, threshold: np.ndarray, *, dark: bool = False) -> Segmentation:

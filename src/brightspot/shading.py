@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from brightspot.photometry import disk_function
+from brightspot.photometry import disk_function, disk_map
 
 if TYPE_CHECKING:
     from brightspot.background import Background
@@ -39,28 +39,48 @@ FEATURES = (
     "ring_median",
     "ring_lowest",
     "shade_share",  # share of the surroundings in shadow or sky
-    "shade_toward_sun",  # lowest run along the Sun's line, toward and away, over the peak
-    "shade_away_from_sun",
+    "shade_beside",  # deepest run of shade beside it along the Sun's line, over the peak
+    "shade_other_side",  # ... and on the other side
     "sun_line_net",  # net excess along the Sun's line over the footprint's own
     "sharpness",  # mean of the four neighbours over the peak pixel
     "along_sun",  # 0 .. 1: elongated along the Sun's line
     "second_pixel",  # brightest of the four neighbours over the peak pixel
     "ring8",  # mean of the eight neighbours over the peak pixel
+    "saddle",  # saddle to the neighbour kept apart, over the peak
+    "neighbour_gap",  # distance to the higher neighbour, over its radius
+    "neighbour_share",  # peak over the higher neighbour's
+    "over_slope",  # bright: over what a facet at the angle of repose would show; dark: light left
+    "above_first_peer",  # peak over the highest other one within some 100 px
+    "above_third_peer",  # ... and over the third highest
 )
 """Names of the features, in the order of the kernel's columns."""
 
 ANGLE_OF_REPOSE_DEG = 35.0
 """Steepest lasting slope of loose material, degrees; about 35 (unverified for Ceres)."""
 
+PEER_CELL = 64
+"""Peers of a peak are those in its cell of this many pixels and in the eight cells around."""
+
+LEAST_PEER = 0.05
+"""Stands in for a peer's peak where there are too few."""
+
 BRIGHT_PERCENTILE = 90.0
 """The frame's bright level: this percentile of the local levels."""
+
+LEAST_AXIS_STRENGTH = 0.08
+"""Share by which pairs of light and shade must prefer one direction before it is taken for the Sun's."""
 
 NO_SLOPE_DEG = 90.0
 """Reported where no tilt reaches the contrast."""
 
 
 def describe(
-    background: Background, segmentation: Segmentation, sun_azimuth_deg: np.ndarray, *, dark: bool
+    background: Background,
+    segmentation: Segmentation,
+    sun_azimuth_deg: np.ndarray,
+    slope_gain: np.ndarray | None,
+    *,
+    dark: bool,
 ) -> np.ndarray:
     """Features of every object.
 
@@ -69,7 +89,10 @@ def describe(
     background, segmentation : Background, Segmentation
         The levelled frame and its objects.
     sun_azimuth_deg : numpy.ndarray
-        (n,) direction toward the Sun in the image at each object, degrees clockwise from up; NaN if not known.
+        (n,) direction of the Sun's line in the image at each object, degrees clockwise from up; NaN if
+        not known. Either end will do.
+    slope_gain : numpy.ndarray or None
+        Mesh from `slope_gain`; None without geometry.
     dark : bool
         The objects are darker than their surroundings.
 
@@ -84,13 +107,56 @@ def describe(
     known = np.isfinite(background.level)
     bright = np.percentile(background.level[known], BRIGHT_PERCENTILE) if known.any() else 1.0
     light = np.where(known, background.level / bright, 0.0).astype(np.float32)
+    gain = np.full(light.shape, np.nan, np.float32) if slope_gain is None else slope_gain
     features = np.empty((len(s.peak), kernels.N_FEATURES), np.float32)
     kernels.describe(
-        background.ratio, background.smooth, s.labels, -1 if dark else 1, s.peak, s.peak_yx, s.box,
-        background.rms, light, np.radians(np.asarray(sun_azimuth_deg, np.float64)),
+        background.ratio, background.smooth, s.labels, -1 if dark else 1, s.peak, s.peak_yx, s.saddle, s.box,
+        s.n_pixels, s.neighbour, background.rms, light, gain,
+        np.radians(np.asarray(sun_azimuth_deg, np.float64)),
         background.step, background.y0, background.x0, features,
     )  # fmt: skip
+    first, third = np.empty(len(s.peak), np.float32), np.empty(len(s.peak), np.float32)
+    kernels.compare_peers(
+        s.peak, s.peak_yx, background.smooth.shape, PEER_CELL, np.float32(LEAST_PEER), first, third
+    )
+    features[:, FEATURES.index("above_first_peer")] = first
+    features[:, FEATURES.index("above_third_peer")] = third
     return features
+
+
+def slope_gain(mu0: np.ndarray, mu: np.ndarray, phase_deg: np.ndarray, model: str) -> np.ndarray:
+    """How much brighter than level ground a facet is that leans toward the Sun at the angle of repose.
+
+    Parameters
+    ----------
+    mu0, mu, phase_deg : numpy.ndarray
+        Cosines of incidence and emission, phase angle in degrees; float32, NaN off the body.
+    model : str
+        Disk function.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, at least 1; NaN off the body and where unlit.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        incidence = np.arccos(np.clip(mu0, -1.0, 1.0))
+        tilt = np.minimum(incidence, np.float32(np.radians(ANGLE_OF_REPOSE_DEG)))
+        facet = facet_emission(tilt, mu0, mu, np.cos(np.radians(phase_deg)))
+        here = disk_map(model, mu0, mu, phase_deg)
+        there = disk_map(model, np.cos(incidence - tilt), facet, phase_deg)
+        return np.where(here > 0, np.maximum(there / here, 1.0), np.nan).astype(np.float32)
+
+
+def facet_emission(tilt: np.ndarray, mu0: np.ndarray, mu: np.ndarray, cos_phase: np.ndarray) -> np.ndarray:
+    """Cosine of emission of a facet tilted toward the Sun (radians); all arrays of one shape.
+
+    ``cos e' = cos t cos e + sin t sin e cos psi``: psi, the angle on the ground between Sun and camera,
+    follows from the phase angle.
+    """
+    sin_i = np.sqrt(np.maximum(1.0 - mu0 * mu0, 1e-12))
+    sin_e_cos_psi = np.clip((cos_phase - mu0 * mu) / sin_i, -1.0, 1.0)
+    return np.cos(tilt) * mu + np.sin(tilt) * sin_e_cos_psi
 
 
 def albedo_confidence(features: np.ndarray, *, dark: bool = False) -> np.ndarray:
@@ -143,24 +209,25 @@ def _model(polarity: str) -> _Model:
     return _Model(trees, float(data["base"]), np.asarray(data["score"]), np.asarray(data["probability"]))
 
 
-def sun_azimuth_from_relief(background: Background) -> float:
-    """Direction toward the Sun in the picture, from the relief's own shading.
+def sun_axis_from_relief(background: Background) -> float:
+    """The line toward and away from the Sun in the picture, from the relief's own shading.
 
-    Craters dominate: their sunward wall is shaded, the far wall lit. So bright lies beyond dark, away from the
-    Sun. Pairs of dark and bright blocks a few blocks apart are counted around the compass.
+    Slopes come in pairs, one in the light and one in the shade, side by side along the Sun's azimuth.
+    Pairs of dark and bright places a few bins apart are counted around the compass. Which end of the line
+    the Sun is at stays open: pits and hills show the same pairs the other way round.
 
     Returns
     -------
     float
-        Degrees clockwise from image up; NaN where the surface shows no preferred direction.
+        0 to 180 degrees clockwise from image up; NaN where the surface shows no preferred direction.
     """
     from brightspot._kernels import shading as kernels
 
-    vector, strength = kernels.shade_direction(background.smooth, background.usable)
-    if strength < 0.05:
+    bin_width = max(min(background.smooth.shape) // 256, 1)
+    axis, strength = kernels.shade_axis(background.smooth, background.usable, bin_width)
+    if strength < LEAST_AXIS_STRENGTH:
         return float("nan")
-    # From shade to light is away from the Sun.
-    return float(np.degrees(np.arctan2(-vector[0], vector[1])) % 360.0)
+    return float(np.degrees(np.arctan2(np.cos(axis), -np.sin(axis))) % 180.0)
 
 
 def slope_needed_deg(
@@ -188,8 +255,7 @@ def slope_needed_deg(
 
     Notes
     -----
-    A facet tilted by t toward the Sun has incidence ``i - t`` and ``cos e' = cos t cos e + sin t
-    sin e cos psi``, where psi, the angle on the ground between Sun and camera, follows from the phase angle.
+    A facet tilted by t toward the Sun has incidence ``i - t``; its emission is that of `facet_emission`.
     """
     shape = np.shape(contrast)
     if shape == (0,):
@@ -200,13 +266,10 @@ def slope_needed_deg(
     )
     tilt = np.linspace(0.0, 89.0, 179)[None, :]
     signed = np.where(contrast >= 1.0, tilt, -tilt)
-    ri, re, rt = np.radians(i), np.radians(e), np.radians(signed)
-    sines = np.sin(ri) * np.sin(re)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cos_psi = np.clip((np.cos(np.radians(phase)) - np.cos(ri) * np.cos(re)) / sines, -1.0, 1.0)
-    cos_psi = np.where(sines > 1e-9, cos_psi, 0.0)
+    ri, rt = np.radians(i), np.radians(signed)
     facet_i = np.abs(np.degrees(ri - rt))
-    facet_e = np.degrees(np.arccos(np.clip(np.cos(rt) * np.cos(re) + np.sin(rt) * np.sin(re) * cos_psi, -1.0, 1.0)))
+    mu = facet_emission(rt, np.cos(ri), np.cos(np.radians(e)), np.cos(np.radians(phase)))
+    facet_e = np.degrees(np.arccos(np.clip(mu, -1.0, 1.0)))
     lit = (facet_i < 90.0) & (facet_e < 90.0)
     phase_all = np.broadcast_to(phase, facet_i.shape)
     here = disk_function(model, i, e, phase)
@@ -239,9 +302,11 @@ def reasons(features: np.ndarray, slope_deg: np.ndarray) -> list[str]:
             else:
                 said.append(f"a {slope_deg[k]:.0f} degree slope would do")
         said.append(f"{column['contrast_to_texture'][k]:.0f} times the local scatter")
-        deepest = min(column["shade_toward_sun"][k], column["shade_away_from_sun"][k])
+        deepest = column["shade_beside"][k]
         if np.isfinite(deepest):
-            said.append("no shade beside it" if deepest > -0.15 else f"shade beside it ({-deepest:.1f} of the peak)")
+            said.append(
+                "no shade beside it" if deepest > -0.15 else f"shade beside it ({-deepest:.1f} of the peak)"
+            )
         ring = column["ring_share"][k]
         said.append("ends on all sides" if ring < 0.2 else f"goes on sideways ({ring:.1f} of the peak)")
         if column["sharpness"][k] < 0.2:

@@ -18,10 +18,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from brightspot._version import __version__
 from brightspot.catalog import COLUMNS
+from brightspot.errors import GeometryError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from brightspot.frame import Frame
 
 DETECTION_COLUMNS = tuple(column.name for column in COLUMNS)
 """Header of ``detections.csv``."""
@@ -132,6 +136,90 @@ def write_detections(catalog: pd.DataFrame, path: str | os.PathLike[str]) -> Pat
 def columns_record() -> dict[str, dict[str, str]]:
     """Name, unit and meaning of every column of ``detections.csv``, for the run record."""
     return {column.name: {"unit": column.unit, "meaning": column.meaning} for column in COLUMNS}
+
+
+def write_backplanes(frame: Frame, path: str | os.PathLike[str]) -> Path:
+    """Write the maps of a frame (latitude, longitude, lighting, scale) as NetCDF or FITS.
+
+    Parameters
+    ----------
+    frame : Frame
+        With a geometry.
+    path : path-like
+        ``.nc`` (needs the extra ``netcdf``) or ``.fits``; replaced in one step. Row 0 is the top of the
+        picture in NetCDF; in FITS too, so most viewers show it upside down.
+
+    Returns
+    -------
+    Path
+        The path written.
+
+    Raises
+    ------
+    GeometryError
+        If the frame has no geometry.
+    UsageError
+        If the suffix is another, or the extra is missing.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (".nc", ".fits", ".fit"):
+        raise UsageError(f"{path}: backplanes are written as .nc or .fits")
+    if frame.geometry is None:
+        raise GeometryError(
+            f"{frame.name}: no geometry, so no backplanes; give --kernels or an image with a label"
+        )
+    from brightspot.geometry import BACKPLANES
+
+    planes = frame.geometry.backplanes()._asdict()
+    facts = {"frame": frame.name, "geometry_source": frame.geometry.source}
+    with replacing(path) as temporary:
+        if suffix == ".nc":
+            _write_netcdf(temporary, planes, BACKPLANES, facts)
+        else:
+            _write_fits(temporary, planes, BACKPLANES, facts)
+    return path
+
+
+def _write_netcdf(
+    path: Path, planes: dict[str, np.ndarray], meanings: dict[str, tuple[str, str]], facts: dict[str, str]
+) -> None:
+    try:
+        import h5netcdf  # noqa: F401
+        import h5py  # noqa: F401
+        import xarray
+    except ImportError as error:
+        raise UsageError("NetCDF needs more libraries: pip install 'brightspot[netcdf]'") from error
+    rows, columns = next(iter(planes.values())).shape
+    dataset = xarray.Dataset(
+        {
+            name: (("y", "x"), plane, {"units": meanings[name][0], "long_name": meanings[name][1]})
+            for name, plane in planes.items()
+        },
+        coords={"y": np.arange(rows), "x": np.arange(columns)},
+        attrs={"source": f"brightspot {__version__}", **facts},
+    )
+    dataset.to_netcdf(path, engine="h5netcdf", encoding={name: {"zlib": True} for name in planes})
+
+
+def _write_fits(
+    path: Path, planes: dict[str, np.ndarray], meanings: dict[str, tuple[str, str]], facts: dict[str, str]
+) -> None:
+    from astropy.io import fits
+
+    header = fits.Header({"ORIGIN": f"brightspot {__version__}"})
+    header.add_comment(
+        " ".join(f"{name}: {value}." for name, value in facts.items()).encode("ascii", "replace").decode()
+    )
+    header.add_comment("Row 1 of each plane is the top of the picture.")
+    units = fits.HDUList([fits.PrimaryHDU(header=header)])
+    for name, plane in planes.items():
+        unit, meaning = meanings[name]
+        hdu = fits.ImageHDU(plane, name=name)
+        hdu.header["BUNIT"] = {"degree": "deg"}.get(unit, unit)
+        hdu.header.add_comment(meaning)
+        units.append(hdu)
+    units.writeto(path)
 
 
 class Table:

@@ -105,8 +105,14 @@ def robust_planes(value, weight, half, rounds, clip_high, clip_low, min_weight):
         _running_sums(value, keep, table)
         for j in range(rows):
             for i in range(columns):
-                _window(table, max(j - half, 0), min(j + half + 1, rows), max(i - half, 0),
-                        min(i + half + 1, columns), m)
+                _window(
+                    table,
+                    max(j - half, 0),
+                    min(j + half + 1, rows),
+                    max(i - half, 0),
+                    min(i + half + 1, columns),
+                    m,
+                )
                 if m[0] < min_weight:
                     level[j, i] = np.nan
                 else:
@@ -204,45 +210,21 @@ def smooth3(ratio, smooth):
 def block_scatter(smooth, cap, step, y0, x0, rows, columns):
     """Root mean square of the smoothed ratio in each block, single values capped at ``cap``.
 
-    Shadow and sky (below -0.7) are not surface and do not count; their share is the second result.
+    Shadow and sky (below -0.7) are not surface and do not count.
     """
     out = np.zeros((rows, columns), np.float32)
-    dark = np.zeros((rows, columns), np.float32)
     ny, nx = smooth.shape
     for j in range(rows):
         for i in range(columns):
             total = np.float32(0.0)
             count = 0
-            shade = 0
             for y in range(y0 + j * step, min(y0 + (j + 1) * step, ny)):
                 for x in range(x0 + i * step, min(x0 + (i + 1) * step, nx)):
                     v = smooth[y, x]
-                    if v < np.float32(-0.7):
-                        shade += 1
-                    elif v != np.float32(0.0):
+                    if v >= np.float32(-0.7) and v != np.float32(0.0):
                         v = min(v, cap)
                         total += v * v
                         count += 1
             if count:
                 out[j, i] = np.sqrt(total / np.float32(count))
-            dark[j, i] = np.float32(shade) / np.float32(step * step)
-    return out, dark
-
-
-@njit(**_OPTIONS)
-def window_median(value, valid, half):
-    """Median of the valid mesh values within ``half`` blocks; NaN where there is none."""
-    rows, columns = value.shape
-    out = np.full((rows, columns), np.nan, np.float32)
-    buffer = np.empty((2 * half + 1) ** 2, np.float32)
-    for j in range(rows):
-        for i in range(columns):
-            n = 0
-            for jj in range(max(j - half, 0), min(j + half + 1, rows)):
-                for ii in range(max(i - half, 0), min(i + half + 1, columns)):
-                    if valid[jj, ii]:
-                        buffer[n] = value[jj, ii]
-                        n += 1
-            if n:
-                out[j, i] = np.median(buffer[:n])
     return out

@@ -26,6 +26,11 @@ A6 = np.float32(0.02186293970)
 A7 = np.float32(-0.00405456205)
 
 
+LEGS, CHUNK = 19, 256
+"""Quantities per pixel handed from loop to loop, for so many pixels at a time that they stay in the cache. A flat
+array with a constant stride tells the compiler that stores cannot overlap: only then does it vectorise."""
+
+
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _atan2_deg(y, x):
     """Arctangent of y/x in degrees, -180 to 180, float32, without branches so that loops vectorise."""
@@ -56,120 +61,138 @@ def backplanes(optics, scene, planes):
     """Fill ``planes`` (9, rows, columns) float32; NaN off the body.
 
     Order: latitude, longitude, incidence, emission, phase (deg), slant range (km), pixel ground
-    area (km2), north azimuth, Sun azimuth (deg). Each row is done in two loops: positions and
-    cosines in float64, then angles in float32, so that both loops vectorise.
+    area (km2), north azimuth, Sun azimuth (deg). Each row is done in two loops, so that both vectorise:
+    points and cosines in float64, then angles in float32.
     """
-    focal, pitch_x, pitch_y, center_x, center_y, e1 = (
-        optics[0],
-        optics[1],
-        optics[2],
-        optics[3],
-        optics[4],
-        optics[5],
-    )
-    r00, r01, r02 = scene[0], scene[1], scene[2]
-    r10, r11, r12 = scene[3], scene[4], scene[5]
-    r20, r21, r22 = scene[6], scene[7], scene[8]
-    sx, sy, sz = scene[9], scene[10], scene[11]
-    ux, uy, uz = scene[12], scene[13], scene[14]
-    ia, ib, ic = 1.0 / scene[15] ** 2, 1.0 / scene[16] ** 2, 1.0 / scene[17] ** 2
-    outside = sx * sx * ia + sy * sy * ib + sz * sz * ic - 1.0
-    solid = pitch_x * pitch_y * focal
-    rows, columns = planes.shape[1], planes.shape[2]
-    legs = np.empty((14, columns), np.float32)
-    for row in range(rows):
-        v = (row - center_y) * pitch_y
-        slant = planes[5, row]
-        area = planes[6, row]
-        for column in range(columns):
-            u = (column - center_x) * pitch_x
-            shrink = _shrink(e1 * (u * u + v * v))
-            X = u * shrink
-            Y = v * shrink
-            dx = r00 * X + r10 * Y + r20 * focal
-            dy = r01 * X + r11 * Y + r21 * focal
-            dz = r02 * X + r12 * Y + r22 * focal
-            length2 = X * X + Y * Y + focal * focal
-            length = np.sqrt(length2)
-            a = dx * dx * ia + dy * dy * ib + dz * dz * ic
-            b = sx * dx * ia + sy * dy * ib + sz * dz * ic
-            t = outside / (np.sqrt(b * b - a * outside) - b)
-            t = t if b < 0.0 else np.nan
-            px = sx + t * dx
-            py = sy + t * dy
-            pz = sz + t * dz
-            nx, ny, nz = px * ia, py * ib, pz * ic
-            n_inv = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
-            nx *= n_inv
-            ny *= n_inv
-            nz *= n_inv
-            wx, wy, wz = ux - px, uy - py, uz - pz
-            w_inv = 1.0 / np.sqrt(wx * wx + wy * wy + wz * wz)
-            wx *= w_inv
-            wy *= w_inv
-            wz *= w_inv
-            l_inv = 1.0 / length
-            mu0 = nx * wx + ny * wy + nz * wz
-            mu = -(nx * dx + ny * dy + nz * dz) * l_inv
-            cp = -(wx * dx + wy * dy + wz * dz) * l_inv
-            range_km = t * length
-            r2e = e1 * (X * X + Y * Y)
-            stretch = 1.0 + r2e
-            slant[column] = range_km
-            # Solid angle of a focal-plane area: f/L^3 per mm2, less the distortion's own stretch.
-            area[column] = range_km * range_km * solid / (length2 * length * stretch * (1.0 + 3.0 * r2e) * mu)
-            legs[0, column] = pz
-            legs[1, column] = np.sqrt(px * px + py * py)
-            legs[2, column] = py
-            legs[3, column] = px
-            # Sines from 1 - cos^2 in float64: a float32 cosine would lose 0.02 degree near zero.
-            legs[4, column] = np.sqrt(abs(1.0 - mu0 * mu0))
-            legs[5, column] = mu0
-            legs[6, column] = np.sqrt(abs(1.0 - mu * mu))
-            legs[7, column] = mu
-            legs[8, column] = np.sqrt(abs(1.0 - cp * cp))
-            legs[9, column] = cp
-            kx, ky, kz = -nz * nx, -nz * ny, 1.0 - nz * nz
-            k0 = r00 * kx + r01 * ky + r02 * kz
-            k1 = r10 * kx + r11 * ky + r12 * kz
-            k2 = r20 * kx + r21 * ky + r22 * kz
-            gx = focal * k0 - X * k2
-            gy = focal * k1 - Y * k2
-            h = 2.0 * e1 * (X * gx + Y * gy)
-            legs[10, column] = (gx * stretch + X * h) / pitch_x
-            legs[11, column] = -(gy * stretch + Y * h) / pitch_y
-            kx, ky, kz = wx - mu0 * nx, wy - mu0 * ny, wz - mu0 * nz
-            k0 = r00 * kx + r01 * ky + r02 * kz
-            k1 = r10 * kx + r11 * ky + r12 * kz
-            k2 = r20 * kx + r21 * ky + r22 * kz
-            gx = focal * k0 - X * k2
-            gy = focal * k1 - Y * k2
-            h = 2.0 * e1 * (X * gx + Y * gy)
-            legs[12, column] = (gx * stretch + X * h) / pitch_x
-            legs[13, column] = -(gy * stretch + Y * h) / pitch_y
-        _angles(legs, planes, row)
+    legs = np.empty(LEGS * CHUNK, np.float32)
+    for row in range(planes.shape[1]):
+        for start in range(0, planes.shape[2], CHUNK):
+            stop = min(start + CHUNK, planes.shape[2])
+            _points(optics, scene, row, start, stop - start, legs)
+            _angles(legs, planes[:, row, start:stop])
+            _azimuths(optics, scene, legs, planes[:, row, start:stop])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _angles(legs, planes, row):
-    """Angles of one row from opposite and adjacent legs (14, columns) float32."""
-    columns = planes.shape[2]
-    turn = np.float32(360.0)
-    zero = np.float32(0.0)
-    latitude, longitude = planes[0, row], planes[1, row]
-    incidence, emission, phase = planes[2, row], planes[3, row], planes[4, row]
-    north, sun = planes[7, row], planes[8, row]
-    for i in range(columns):
-        latitude[i] = _atan2_deg(legs[0, i], legs[1, i])
-        incidence[i] = _atan2_deg(legs[4, i], legs[5, i])
-        emission[i] = _atan2_deg(legs[6, i], legs[7, i])
-        phase[i] = _atan2_deg(legs[8, i], legs[9, i])
-    for i in range(columns):
-        a = _atan2_deg(legs[2, i], legs[3, i])
+def _points(optics, scene, row, start, count, legs):
+    """What the planes of one row are made of.
+
+    ``legs`` (19, columns) float32 receives: point xyz, squared sine and cosine of incidence, emission and
+    phase, unit normal xyz, unit vector to the Sun xyz, place x, y (mm) in the
+    focal plane, range and area. One array, so that stores cannot overlap and the loop vectorises.
+    """
+    focal, pitch_x, pitch_y, center_x = optics[0], optics[1], optics[2], optics[3]
+    e1 = optics[5]
+    r00, r01, r02 = scene[0], scene[1], scene[2]
+    r10, r11, r12 = scene[3], scene[4], scene[5]
+    sx, sy, sz = scene[9], scene[10], scene[11]
+    ux, uy, uz = scene[12], scene[13], scene[14]
+    fx, fy, fz = scene[6] * focal, scene[7] * focal, scene[8] * focal
+    ia, ib, ic = 1.0 / scene[15] ** 2, 1.0 / scene[16] ** 2, 1.0 / scene[17] ** 2
+    outside = sx * sx * ia + sy * sy * ib + sz * sz * ic - 1.0
+    ax, ay, az = sx * ia, sy * ib, sz * ic
+    solid = pitch_x * pitch_y * focal
+    v = (row - optics[4]) * pitch_y
+    for column in range(count):
+        u = (start + column - center_x) * pitch_x
+        shrink = _shrink(e1 * (u * u + v * v))
+        X = u * shrink
+        Y = v * shrink
+        dx = r00 * X + r10 * Y + fx
+        dy = r01 * X + r11 * Y + fy
+        dz = r02 * X + r12 * Y + fz
+        r2 = X * X + Y * Y
+        length2 = r2 + focal * focal
+        l_inv = 1.0 / np.sqrt(length2)
+        a = dx * dx * ia + dy * dy * ib + dz * dz * ic
+        b = ax * dx + ay * dy + az * dz
+        t = outside / (np.sqrt(b * b - a * outside) - b)
+        t = t if b < 0.0 else np.nan
+        px = sx + t * dx
+        py = sy + t * dy
+        pz = sz + t * dz
+        nx, ny, nz = px * ia, py * ib, pz * ic
+        n_inv = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
+        nx *= n_inv
+        ny *= n_inv
+        nz *= n_inv
+        wx, wy, wz = ux - px, uy - py, uz - pz
+        w_inv = 1.0 / np.sqrt(wx * wx + wy * wy + wz * wz)
+        wx *= w_inv
+        wy *= w_inv
+        wz *= w_inv
+        mu0 = nx * wx + ny * wy + nz * wz
+        mu = -(nx * dx + ny * dy + nz * dz) * l_inv
+        cp = -(wx * dx + wy * dy + wz * dz) * l_inv
+        legs[17 * CHUNK + column] = t * length2 * l_inv
+        # Solid angle of a focal-plane area: f/L^3 per mm2, less the distortion's own stretch; the range is t L.
+        legs[18 * CHUNK + column] = t * t * l_inv * solid / ((1.0 + e1 * r2) * (1.0 + 3.0 * e1 * r2) * mu)
+        legs[column] = px
+        legs[1 * CHUNK + column] = py
+        legs[2 * CHUNK + column] = pz
+        # Squared sines from 1 - cos^2 in float64: a float32 cosine would lose 0.02 degree near zero.
+        legs[3 * CHUNK + column] = abs(1.0 - mu0 * mu0)
+        legs[4 * CHUNK + column] = mu0
+        legs[5 * CHUNK + column] = abs(1.0 - mu * mu)
+        legs[6 * CHUNK + column] = mu
+        legs[7 * CHUNK + column] = abs(1.0 - cp * cp)
+        legs[8 * CHUNK + column] = cp
+        legs[9 * CHUNK + column] = nx
+        legs[10 * CHUNK + column] = ny
+        legs[11 * CHUNK + column] = nz
+        legs[12 * CHUNK + column] = wx
+        legs[13 * CHUNK + column] = wy
+        legs[14 * CHUNK + column] = wz
+        legs[15 * CHUNK + column] = X
+        legs[16 * CHUNK + column] = Y
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _angles(legs, planes):
+    """Latitude, longitude, incidence, emission and phase of one row."""
+    turn, zero = np.float32(360.0), np.float32(0.0)
+    latitude, longitude, incidence, emission, phase = planes[0], planes[1], planes[2], planes[3], planes[4]
+    slant, area = planes[5], planes[6]
+    for i in range(latitude.size):
+        x, y = legs[i], legs[1 * CHUNK + i]
+        latitude[i] = _atan2_deg(legs[2 * CHUNK + i], np.sqrt(x * x + y * y))
+        a = _atan2_deg(y, x)
         longitude[i] = a + turn if a < zero else a
-        a = _atan2_deg(legs[10, i], legs[11, i])
+        incidence[i] = _atan2_deg(np.sqrt(legs[3 * CHUNK + i]), legs[4 * CHUNK + i])
+        emission[i] = _atan2_deg(np.sqrt(legs[5 * CHUNK + i]), legs[6 * CHUNK + i])
+        slant[i] = legs[17 * CHUNK + i]
+        area[i] = legs[18 * CHUNK + i]
+        phase[i] = _atan2_deg(np.sqrt(legs[7 * CHUNK + i]), legs[8 * CHUNK + i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _azimuths(optics, scene, legs, planes):
+    """Image directions of north and of the Sun of one row: tangents to the ground, seen through the camera."""
+    turn, zero, one, two = np.float32(360.0), np.float32(0.0), np.float32(1.0), np.float32(2.0)
+    north, sun = planes[7], planes[8]
+    focal, e1 = np.float32(optics[0]), np.float32(optics[5])
+    # y over x pitch: azimuths need only the ratio.
+    squash = np.float32(optics[2] / optics[1])
+    r00, r01, r02 = np.float32(scene[0]), np.float32(scene[1]), np.float32(scene[2])
+    r10, r11, r12 = np.float32(scene[3]), np.float32(scene[4]), np.float32(scene[5])
+    r20, r21, r22 = np.float32(scene[6]), np.float32(scene[7]), np.float32(scene[8])
+    for i in range(north.size):
+        nx, ny, nz = legs[9 * CHUNK + i], legs[10 * CHUNK + i], legs[11 * CHUNK + i]
+        mu0, X, Y = legs[4 * CHUNK + i], legs[15 * CHUNK + i], legs[16 * CHUNK + i]
+        stretch = one + e1 * (X * X + Y * Y)
+        kx, ky, kz = -nz * nx, -nz * ny, nx * nx + ny * ny
+        k2 = r20 * kx + r21 * ky + r22 * kz
+        gx = focal * (r00 * kx + r01 * ky + r02 * kz) - X * k2
+        gy = focal * (r10 * kx + r11 * ky + r12 * kz) - Y * k2
+        h = two * e1 * (X * gx + Y * gy)
+        a = _atan2_deg((gx * stretch + X * h) * squash, -(gy * stretch + Y * h))
         north[i] = a + turn if a < zero else a
-        a = _atan2_deg(legs[12, i], legs[13, i])
+        kx, ky, kz = legs[12 * CHUNK + i] - mu0 * nx, legs[13 * CHUNK + i] - mu0 * ny, legs[14 * CHUNK + i] - mu0 * nz
+        k2 = r20 * kx + r21 * ky + r22 * kz
+        gx = focal * (r00 * kx + r01 * ky + r02 * kz) - X * k2
+        gy = focal * (r10 * kx + r11 * ky + r12 * kz) - Y * k2
+        h = two * e1 * (X * gx + Y * gy)
+        a = _atan2_deg((gx * stretch + X * h) * squash, -(gy * stretch + Y * h))
         sun[i] = a + turn if a < zero else a
 
 

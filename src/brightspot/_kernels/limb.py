@@ -86,7 +86,8 @@ def edge_positions(profile, threshold, inner, outer):
     threshold : float
         A level above the sky's noise; its first crossing finds the edge.
     inner : tuple of int
-        Samples behind the crossing, from and to, whose mean is the surface's level.
+        Samples behind the crossing, from and to, whose maximum is the surface's level: towards the
+        horns of a crescent the brightness falls again within a few pixels.
     outer : int
         Samples before the crossing whose mean is the sky's level; they must all be sky.
 
@@ -94,7 +95,7 @@ def edge_positions(profile, threshold, inner, outer):
     -------
     (n, 4) float64
         Sample number of the half height (NaN where there is no usable edge), level of the surface,
-        level of the sky, and the share of the step that lies within one ``inner[0]`` of its middle.
+        level of the sky, and the share of the step that lies within ``outer - 2`` samples of its middle.
     """
     n, m = profile.shape
     out = np.full((n, 4), np.nan)
@@ -121,14 +122,13 @@ def edge_positions(profile, threshold, inner, outer):
         at = float(first)
         # The first pass measures the level behind the crossing, the second behind the half height.
         for _ in range(2):
-            k0 = int(round(at))
+            k0 = round(at)
             if k0 + inner[1] >= m:
                 level = np.nan
                 break
-            level = 0.0
+            level = -np.inf
             for k in range(k0 + inner[0], k0 + inner[1] + 1):
-                level += profile[p, k]
-            level /= inner[1] - inner[0] + 1
+                level = max(level, profile[p, k])
             half = sky + 0.5 * (level - sky)
             found = False
             for k in range(max(1, first - outer + 1), k0 + inner[1] + 1):
@@ -141,11 +141,39 @@ def edge_positions(profile, threshold, inner, outer):
                 break
         if not np.isfinite(level) or level <= threshold:
             continue
-        lo, hi = int(round(at)) - inner[0], int(round(at)) + inner[0]
-        out[p, 0], out[p, 1], out[p, 2] = at, level, sky
+        lo, hi = round(at) - outer + 2, round(at) + outer - 2
+        out[p, 1], out[p, 2] = level, sky
         if lo >= 0 and hi < m:
             out[p, 3] = (profile[p, hi] - profile[p, lo]) / (level - sky)
+        out[p, 0] = _steepest(profile[p], at, 3)
     return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _steepest(profile, at, reach):
+    """Sample number of the steepest climb within ``reach`` of ``at``; ``at`` itself where there is none inside.
+
+    Unlike the half height it does not depend on how the surface brightens or darkens behind its edge.
+    """
+    middle = round(at)
+    if middle - reach < 2 or middle + reach > profile.size - 3:
+        return at
+    best, where = -np.inf, middle
+    for k in range(middle - reach, middle + reach + 1):
+        climb = _climb(profile, k)
+        if climb > best:
+            best, where = climb, k
+    if where in (middle - reach, middle + reach):
+        return at
+    before, after = _climb(profile, where - 1), _climb(profile, where + 1)
+    bend = before - 2.0 * best + after
+    return where + 0.5 * (before - after) / bend if bend < 0.0 else at
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _climb(profile, k):
+    """Slope at sample k over four samples, the inner two counted twice."""
+    return 2.0 * (profile[k + 1] - profile[k - 1]) + profile[k + 2] - profile[k - 2]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -68,8 +68,25 @@ def _spread(stamp, mark, labels, label, stack, n, box):
 
 
 @njit(**_OPTIONS)
-def measure(ratio, smooth, labels, usable, saturated, sign, chosen, peak, box, n_pixels, threshold, rms,
-            margin, step, y0, x0, out):
+def measure(
+    ratio,
+    smooth,
+    labels,
+    usable,
+    saturated,
+    sign,
+    chosen,
+    peak,
+    box,
+    n_pixels,
+    threshold,
+    rms,
+    margin,
+    step,
+    y0,
+    x0,
+    out,
+):
     """Measure the chosen objects; the columns of ``out`` are named in ``brightspot.catalog.MEASURED``.
 
     ``threshold`` (n,) excess at which the threshold footprint ends; ``margin`` pixels around the
@@ -100,10 +117,14 @@ def measure(ratio, smooth, labels, usable, saturated, sign, chosen, peak, box, n
                     sy += w * y
         cx, cy = sx / sw, sy / sw
         radius = np.sqrt(n / np.pi)
-        level = _ring_level(ratio, labels, usable, sign, cy, cx, 2.0 * radius + 3.0, 3.0 * radius + 8.0, buffer)
+        level = _ring_level(
+            ratio, labels, usable, sign, cy, cx, 2.0 * radius + 3.0, 3.0 * radius + 8.0, buffer
+        )
         if not abs(level) <= 0.3 * top:
             level = 0.0
-        top -= level
+        # The surroundings stand at 1 + offset of the mesh's level: excesses are shares of them.
+        unit = 1.0 / (1.0 + sign * level)
+        top = (top - level) * unit
         # footprint, grown by a pixel: holds the half-maximum outline
         wide[0], wide[1], wide[2], wide[3] = box[o, 0], box[o, 1], box[o, 2], box[o, 3]
         end = 0
@@ -122,14 +143,14 @@ def measure(ratio, smooth, labels, usable, saturated, sign, chosen, peak, box, n
         edge = False
         for k in range(end):
             y, x = stack[k] // nx, stack[k] % nx
-            v = sign * image[y, x] - level
+            v = (sign * image[y, x] - level) * unit
             w = v - 0.3 * top
             if w > 0.0:
                 sw += w
                 sx += w * x
                 sy += w * y
             if k < core:
-                inside_sum += sign * ratio[y, x] - level
+                inside_sum += (sign * ratio[y, x] - level) * unit
                 inside_n += 1
                 n_saturated += saturated[y, x]
                 n_lost += not usable[y, x]
@@ -139,7 +160,7 @@ def measure(ratio, smooth, labels, usable, saturated, sign, chosen, peak, box, n
                 for b in range(GRID):
                     py = y + (a + 0.5) / GRID - 0.5
                     px = x + (b + 0.5) / GRID - 0.5
-                    if sign * _at(image, py, px) - level >= 0.5 * top:
+                    if (sign * _at(image, py, px) - level) * unit >= 0.5 * top:
                         area += 1.0
                         mx += px
                         my += py
@@ -155,11 +176,11 @@ def measure(ratio, smooth, labels, usable, saturated, sign, chosen, peak, box, n
         # threshold footprint: the connected surface above the preset's excess
         reach = 3.0 * radius + 8.0
         begin = 0
-        limit = threshold[o]
+        limit = threshold[o] / unit + level
         flooded = 0
         flood_mark = mark + 1
         tail = 0
-        if top + level >= limit:
+        if top >= threshold[o]:
             for k in range(core):
                 y, x = stack[k] // nx, stack[k] % nx
                 if sign * image[y, x] >= limit:
@@ -196,7 +217,7 @@ def measure(ratio, smooth, labels, usable, saturated, sign, chosen, peak, box, n
         for k in range(end):
             y, x = stack[k] // nx, stack[k] % nx
             if usable[y, x]:
-                light += sign * ratio[y, x] - level
+                light += (sign * ratio[y, x] - level) * unit
                 # The limb and the sky behind it are within the spot's wings.
                 if ratio[y, x] < -0.9 and sign > 0:
                     edge = True
@@ -213,7 +234,7 @@ def measure(ratio, smooth, labels, usable, saturated, sign, chosen, peak, box, n
         out[r, 8] = inside_sum / max(inside_n, 1)
         out[r, 9] = top
         out[r, 10] = level
-        out[r, 11] = rms[j, i]
+        out[r, 11] = rms[j, i] * unit
         out[r, 12] = inside_n
         out[r, 13] = n_saturated
         out[r, 14] = n_lost

@@ -13,12 +13,10 @@ def collect(smooth, sign, threshold, floor_share, step, y0, x0, flat, value):
     """Pixels above their block's floor, in blocks that can belong to an object.
 
     ``threshold`` (rows, columns) float32, inf where nothing may be found. Writes flat indices
-    and values (``sign * smooth``; for ``sign`` -1 as ``1 / (1 + smooth) - 1``, so that dark and
-    bright contrasts mean the same) and returns their number.
+    and values (``sign * smooth``) and returns their number.
     """
     ny, nx = smooth.shape
     rows, columns = threshold.shape
-    one = np.float32(1.0)
     n = 0
     for j in range(rows):
         y1 = y0 + (j + 1) * step if j + 1 < rows else ny
@@ -29,9 +27,7 @@ def collect(smooth, sign, threshold, floor_share, step, y0, x0, flat, value):
                     continue
                 x1 = x0 + (i + 1) * step if i + 1 < columns else nx
                 for x in range(x0 + i * step if i else 0, x1):
-                    v = smooth[y, x]
-                    if sign < 0:
-                        v = one / max(one + v, np.float32(0.05)) - one
+                    v = np.float32(sign) * smooth[y, x]
                     if v > floor:
                         flat[n] = y * nx + x
                         value[n] = v
@@ -78,7 +74,8 @@ def grow(index, value, smooth, sign, rms, depth_share, depth_sigma, step, y0, x0
 
     A peak stays an object of its own where it stands above the saddle to a higher one by at least
     ``depth_share`` of its height and ``depth_sigma`` local scatters. ``labels`` (ny, nx) int32, zero on entry,
-    receives provisional numbers. Returns parents (union-find), peak values, peak indices, saddles.
+    receives provisional numbers. Returns parents (union-find), peak values, peak indices, saddles, and the higher
+    object beyond each one's first saddle (0 = none).
     """
     ny, nx = smooth.shape
     rows, columns = rms.shape
@@ -87,6 +84,7 @@ def grow(index, value, smooth, sign, rms, depth_share, depth_sigma, step, y0, x0
     peak = np.empty(n + 1, np.float32)
     place = np.empty(n + 1, np.int64)
     saddle = np.zeros(n + 1, np.float32)
+    partner = np.zeros(n + 1, np.int32)
     flat = labels.ravel()
     near = np.empty(8, np.int32)
     count = 0
@@ -132,18 +130,41 @@ def grow(index, value, smooth, sign, rms, depth_share, depth_sigma, step, y0, x0
                 parent[q] = highest
                 saddle[highest] = max(saddle[highest], saddle[q])
             else:
+                if saddle[q] == 0.0:
+                    partner[q] = highest
                 saddle[q] = max(saddle[q], v)
                 saddle[highest] = max(saddle[highest], v)
         flat[p] = uphill
-    return parent[: count + 1], peak[: count + 1], place[: count + 1], saddle[: count + 1]
+    return (
+        parent[: count + 1],
+        peak[: count + 1],
+        place[: count + 1],
+        saddle[: count + 1],
+        partner[: count + 1],
+    )
 
 
 @njit(**_OPTIONS)
-def settle(index, value, labels, parent, peak, place, saddle, threshold, footprint_share, step, y0, x0):
+def settle(
+    index,
+    value,
+    labels,
+    parent,
+    peak,
+    place,
+    saddle,
+    partner,
+    threshold,
+    footprint_share,
+    step,
+    y0,
+    x0,
+):
     """Final numbers for the objects above threshold, and their bounding boxes.
 
     Pixels below ``footprint_share`` of their object's peak leave it. Returns arrays of the n
-    objects: peak value, peak y, peak x, saddle, box (y0, x0, y1, x1: first and last), pixels.
+    objects: peak value, peak y and x, saddle, box (y0, x0, y1, x1: first and last), pixels, and the
+    index of the higher neighbour beyond the first saddle (-1 = none).
     Objects are numbered in order of rows, then columns, of their peaks' places in ``index``.
     """
     ny, nx = labels.shape
@@ -190,4 +211,8 @@ def settle(index, value, labels, parent, peak, place, saddle, threshold, footpri
         box[o, 1] = min(box[o, 1], x)
         box[o, 2] = max(box[o, 2], y)
         box[o, 3] = max(box[o, 3], x)
-    return out_peak, out_place, out_saddle, box, pixels
+    neighbour = np.full(n, -1, np.int32)
+    for k in range(1, count + 1):
+        if number[k] and partner[k]:
+            neighbour[number[k] - 1] = number[_root(parent, partner[k])] - 1
+    return out_peak, out_place, out_saddle, box, pixels, neighbour

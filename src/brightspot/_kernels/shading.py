@@ -9,7 +9,7 @@ _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 RAYS = 16
 SAMPLES = 6
-N_FEATURES = 21
+N_FEATURES = 27
 
 
 @njit(**_OPTIONS)
@@ -23,10 +23,30 @@ def _excess(image, y, x, sign):
 
 
 @njit(**_OPTIONS)
-def describe(ratio, smooth, labels, sign, peak, peak_yx, box, rms, light, sun_azimuth, step, y0, x0, out):
+def describe(
+    ratio,
+    smooth,
+    labels,
+    sign,
+    peak,
+    peak_yx,
+    saddle,
+    box,
+    n_pixels,
+    neighbour,
+    rms,
+    light,
+    slope_gain,
+    sun_azimuth,
+    step,
+    y0,
+    x0,
+    out,
+):
     """Features of each object; the columns are named in ``brightspot.shading.FEATURES``.
 
-    ``light`` mesh: local level over the frame's bright level. ``sun_azimuth`` (n,) radians clockwise from
+    ``light`` mesh: local level over the frame's bright level; ``slope_gain`` mesh: brightness of a facet
+    at the angle of repose over that of level ground, NaN where not known. ``sun_azimuth`` (n,) radians clockwise from
     image up toward the Sun at each object, NaN where not known. ``out`` (n, N_FEATURES) float32.
     """
     rows, columns = rms.shape
@@ -36,8 +56,6 @@ def describe(ratio, smooth, labels, sign, peak, peak_yx, box, rms, light, sun_az
         label = o + 1
         py, px = peak_yx[o, 0], peak_yx[o, 1]
         c = peak[o]
-        if sign < 0:
-            c = c / (1.0 + c)
         # footprint: area, centre, second moments
         n, sw, sx, sy, plateau = 0, 0.0, 0.0, 0.0, 0
         for y in range(box[o, 0], box[o, 2] + 1):
@@ -88,7 +106,7 @@ def describe(ratio, smooth, labels, sign, peak, peak_yx, box, rms, light, sun_az
         ranked = np.sort(sector)
         # Sun's line through the object: relief integrates to nothing along it, albedo does not
         azimuth = sun_azimuth[o]
-        toward = away = net = across = along = np.nan
+        toward = away = net = along = np.nan
         if azimuth == azimuth:
             ux, uy = np.sin(azimuth), -np.cos(azimuth)
             reach = 3.0 * radius + 5.0
@@ -160,13 +178,59 @@ def describe(ratio, smooth, labels, sign, peak, peak_yx, box, rms, light, sun_az
         out[o, 11] = ranked[RAYS // 2]
         out[o, 12] = ranked[0]
         out[o, 13] = shade / max(seen, 1)
-        out[o, 14] = toward
-        out[o, 15] = away
+        out[o, 14] = min(toward, away)
+        out[o, 15] = max(toward, away)
         out[o, 16] = net
         out[o, 17] = cross / max(m4, 1) / best if best > 0 else 0.0
         out[o, 18] = along
         out[o, 19] = second / best if best > 0 else 0.0
+        # Of a dark place: what light is left; next to none is a shadow.
+        out[o, 24] = (1.0 + c) / slope_gain[j, i] if sign > 0 else 1.0 - c
+        out[o, 21] = saddle[o] / peak[o]
+        q = neighbour[o]
+        out[o, 22] = np.nan
+        out[o, 23] = np.nan
+        if q >= 0:
+            dy, dx = float(peak_yx[q, 0] - py), float(peak_yx[q, 1] - px)
+            out[o, 22] = np.sqrt(dy * dy + dx * dx) / (np.sqrt(n_pixels[q] / np.pi) + 1.0)
+            out[o, 23] = peak[o] / peak[q]
         out[o, 20] = ring8 / max(m8, 1) / best if best > 0 else 0.0
+
+
+@njit(**_OPTIONS)
+def compare_peers(peak, peak_yx, shape, cell, least, out_first, out_third):
+    """Each peak over the highest and the third highest other peak in its cell and the eight around it.
+
+    ``cell`` width in pixels; ``least`` stands in where there are too few others.
+    """
+    rows, columns = shape[0] // cell + 1, shape[1] // cell + 1
+    top = np.zeros((rows, columns, 4), np.float32)
+    for o in range(peak.size):
+        held = top[peak_yx[o, 0] // cell, peak_yx[o, 1] // cell]
+        v = peak[o]
+        for k in range(4):
+            if v > held[k]:
+                held[k], v = v, held[k]
+    best = np.empty(4, np.float32)
+    for o in range(peak.size):
+        best[:] = 0.0
+        j, i = peak_yx[o, 0] // cell, peak_yx[o, 1] // cell
+        for jj in range(max(j - 1, 0), min(j + 2, rows)):
+            for ii in range(max(i - 1, 0), min(i + 2, columns)):
+                for m in range(4):
+                    v = top[jj, ii, m]
+                    for k in range(4):
+                        if v > best[k]:
+                            best[k], v = v, best[k]
+        # its own peak is among the four if it is high enough to matter
+        own = 4
+        for k in range(3, -1, -1):
+            if best[k] == peak[o]:
+                own = k
+        first = best[1] if own == 0 else best[0]
+        third = best[3] if own <= 2 else best[2]
+        out_first[o] = peak[o] / max(first, least)
+        out_third[o] = peak[o] / max(third, least)
 
 
 @njit(**_OPTIONS)
@@ -188,36 +252,38 @@ def sum_trees(features, feature, threshold, left, right, missing_left, value, ro
 
 
 @njit(**_OPTIONS)
-def shade_direction(smooth, usable):
-    """Mean direction (x, y) from shaded to lit ground, and how pronounced it is (0 .. 1).
+def shade_axis(smooth, usable, bin_width):
+    """Axis along which shaded and lit ground lie side by side (radians from x toward y), and how pronounced (0 .. 1).
 
-    Works on 2 x 2 means, dark below -0.08 and bright above 0.08, at lags of 3 and 5 of them in 16 directions.
+    Works on means over ``bin_width`` pixels a side, dark below -0.08 and bright above 0.08, at lags of 2
+    and 4 of them in 16 directions.
     """
-    ny, nx = smooth.shape[0] // 2, smooth.shape[1] // 2
+    ny, nx = smooth.shape[0] // bin_width, smooth.shape[1] // bin_width
     small = np.zeros((ny, nx), np.float32)
+    limit = np.float32(0.5)
     for y in range(ny):
         for x in range(nx):
-            if usable[2 * y, 2 * x] and usable[2 * y + 1, 2 * x + 1]:
-                v = np.float32(0.25) * (
-                    smooth[2 * y, 2 * x] + smooth[2 * y, 2 * x + 1]
-                    + smooth[2 * y + 1, 2 * x] + smooth[2 * y + 1, 2 * x + 1]
-                )
-                small[y, x] = min(max(v, np.float32(-0.5)), np.float32(0.5))
+            total = np.float32(0.0)
+            for yy in range(y * bin_width, (y + 1) * bin_width):
+                for xx in range(x * bin_width, (x + 1) * bin_width):
+                    if usable[yy, xx]:
+                        total += min(max(smooth[yy, xx], -limit), limit)
+            small[y, x] = total / np.float32(bin_width * bin_width)
     vector = np.zeros(2)
-    total = 0.0
+    total_pairs = 0.0
     low, high = np.float32(-0.08), np.float32(0.08)
     for k in range(16):
         a = 2.0 * np.pi * k / 16
         pairs = 0.0
-        for lag in (3, 5):
+        for lag in (2, 4):
             dx, dy = int(np.round(lag * np.cos(a))), int(np.round(lag * np.sin(a)))
             for y in range(max(0, -dy), min(ny, ny - dy)):
                 for x in range(max(0, -dx), min(nx, nx - dx)):
                     if small[y, x] < low and small[y + dy, x + dx] > high:
                         pairs -= small[y, x] * small[y + dy, x + dx]
-        vector[0] += pairs * np.cos(a)
-        vector[1] += pairs * np.sin(a)
-        total += pairs
-    if total <= 0.0:
-        return vector, 0.0
-    return vector, np.sqrt(vector[0] ** 2 + vector[1] ** 2) / total
+        vector[0] += pairs * np.cos(2.0 * a)
+        vector[1] += pairs * np.sin(2.0 * a)
+        total_pairs += pairs
+    if total_pairs <= 0.0:
+        return 0.0, 0.0
+    return 0.5 * np.arctan2(vector[1], vector[0]), np.sqrt(vector[0] ** 2 + vector[1] ** 2) / total_pairs

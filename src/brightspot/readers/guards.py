@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import warnings
@@ -44,12 +45,37 @@ def escaped(text: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in safe)
 
 
+# What these two log about damaged files is raised as well; without a handler it would go to stderr.
+for _library in ("tifffile", "PIL"):
+    logging.getLogger(_library).addHandler(logging.NullHandler())
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep the chatter of parsing libraries off stderr; what matters is checked or raised."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def quiet_libtiff() -> Iterator[None]:
+    """Keep libtiff from writing to the process's stderr, which it does below Python.
+
+    The file descriptor is turned aside for the time of one decoding; other threads are not heard meanwhile.
+    """
+    try:
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # no stderr to keep clean
+        yield
+        return
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def file_size(path: Path) -> int:
@@ -60,7 +86,7 @@ def file_size(path: Path) -> int:
     ReadError
         If it is empty, a folder, a pipe or a device.
     """
-    status = os.stat(path)
+    status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise ReadError("is a folder, not an image; give it by itself to read what is in it")
     if not stat.S_ISREG(status.st_mode):
@@ -79,12 +105,10 @@ def check_shape(rows: int, columns: int, max_pixels: int = MAX_PIXELS) -> None:
         With the size and the limit.
     """
     if rows < MIN_SIDE or columns < MIN_SIDE:
-        raise ReadError(
-            f"is {columns} x {rows} pixels; an image needs at least {MIN_SIDE} on each side, give a larger one"
-        )
+        raise ReadError(f"is {columns} x {rows} pixels; give an image of at least {MIN_SIDE} on each side")
     if rows > MAX_SIDE or columns > MAX_SIDE or rows * columns > max_pixels:
         raise ReadError(
-            f"claims {columns} x {rows} pixels; at most {MAX_SIDE} on a side and {max_pixels // 2**20} Mi pixels"
+            f"claims {columns} x {rows} pixels; at most {MAX_SIDE} a side and {max_pixels // 2**20} Mi in all"
             " are read, crop or reduce it"
         )
 
@@ -117,10 +141,13 @@ def check_bytes(size: int, offset: int, needed: int, line_bytes: int, what: str 
         )
 
 
-def plateau(image: np.ndarray, valid: np.ndarray, ceiling: float | None = None) -> np.ndarray:
+def plateau(
+    image: np.ndarray, valid: np.ndarray, ceiling: float | None = None, skirt: float = 0.0
+) -> np.ndarray:
     """Pixels that sit on a flat top and so are lower limits only.
 
-    With a known ceiling every group of `PLATEAU_PIXELS` connected pixels at or above it counts.
+    With a known ceiling every connected group with `PLATEAU_PIXELS` pixels at or above it counts; the group
+    may reach down by ``skirt``, as lossy compression makes it.
     Without one, pixels within `PLATEAU_FALL` of the frame's maximum do, provided that their rim falls
     away steeply: a smooth peak is surrounded by pixels nearly as bright as itself, a clipped one is not.
 
@@ -132,6 +159,8 @@ def plateau(image: np.ndarray, valid: np.ndarray, ceiling: float | None = None) 
         (rows, columns) bool, True where a pixel counts.
     ceiling : float, optional
         The value at which the detector or the file format clips.
+    skirt : float
+        How far below the ceiling a clipped pixel may have come to lie.
 
     Returns
     -------
@@ -144,24 +173,23 @@ def plateau(image: np.ndarray, valid: np.ndarray, ceiling: float | None = None) 
     top = float(image.max(where=valid, initial=-np.inf))
     if top <= 0 or (ceiling is not None and top < ceiling):
         return found
-    high = valid & (image >= (ceiling if ceiling is not None else top * (1 - PLATEAU_FALL)))
-    y, x = np.nonzero(high)
-    if y.size < PLATEAU_PIXELS:
+    at_top = ceiling if ceiling is not None else top * (1 - PLATEAU_FALL)
+    high = valid & (image >= at_top - skirt)
+    if np.count_nonzero(high) < PLATEAU_PIXELS:
         return found
+    rows, columns = np.flatnonzero(high.any(axis=1)), np.flatnonzero(high.any(axis=0))
     from scipy import ndimage
 
-    box = np.s_[max(y.min() - 1, 0) : y.max() + 2, max(x.min() - 1, 0) : x.max() + 2]
+    box = np.s_[max(rows[0] - 1, 0) : rows[-1] + 2, max(columns[0] - 1, 0) : columns[-1] + 2]
     around = np.ones((3, 3), bool)
     groups, _ = ndimage.label(high[box], around)
-    count = np.bincount(groups.ravel())
+    count = np.bincount(groups[image[box] >= at_top], minlength=groups.max() + 1)
     flat = count >= PLATEAU_PIXELS
     flat[0] = False
-    if ceiling is None:
-        for number in np.flatnonzero(flat)[:64]:
-            part = groups == number
-            rim = ndimage.binary_dilation(part, around) & ~part & valid[box]
-            flat[number] = 2 * np.count_nonzero(image[box][rim] >= top * (1 - PLATEAU_RIM)) <= count[number]
-        flat[np.flatnonzero(flat)[64:]] = False
+    if ceiling is None and flat.any():
+        rim = (groups == 0) & valid[box] & (image[box] >= top * (1 - PLATEAU_RIM))
+        owner = ndimage.maximum_filter(groups, footprint=around)[rim]
+        flat &= 2 * np.bincount(owner, minlength=count.size) <= count
     found[box] = flat[groups]
     return found
 

@@ -43,7 +43,9 @@ _FACTORS = {
 """Factor to degrees, kilometres, seconds; a unit that is not here keeps its number."""
 
 _POINTER = re.compile(
-    r'^[ \t]*\^(\w+)[ \t]*=[ \t\r\n]*(\([^()]{0,500}\)|"[^"\n]{0,300}"|[^\s"()/]{1,200})', re.MULTILINE
+    r"^[ \t]*\^(\w+)[ \t]*=[ \t\r\n]*"
+    r'(\([^()]{0,500}\)|"[^"\n]{0,300}"|[^\s"()/<]{1,200}(?:[ \t]*<\w{1,20}>)?)',
+    re.MULTILINE,
 )
 _QUANTITY = re.compile(r"\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*<([^<>]{0,60})>\s*\Z")
 _FITS_ALIASES = {
@@ -152,7 +154,9 @@ def peek(path: Path) -> Peek:
     if not names:
         own = re.search(r'^[ \t]*FILE_NAME[ \t]*=[ \t]*"?([^"\s]{1,200})"?', text, re.MULTILINE)
         names = [own.group(1)] if own else []
-    problem = next((f"points outside its folder ({escaped(n)}); refused" for n in names if not _plain(n)), None)
+    problem = next(
+        (f"points outside its folder ({escaped(n)}); refused" for n in names if not _plain(n)), None
+    )
     return Peek("pds3", tuple(names), problem)
 
 
@@ -242,16 +246,16 @@ def key_of(key: str) -> str:
 
 
 def flat_pds3(metadata: Mapping[str, Any], block: Mapping[str, Any], raw_text: str) -> dict[str, Any]:
-    """Every value of a PDS3 label; those of the image object before those of other objects.
+    r"""Every value of a PDS3 label; those of the image object before those of other objects.
 
     Parameters
     ----------
     metadata : Mapping
-        pdr's nested metadata.
+        The nested label.
     block : Mapping
         The object of the image that is read.
     raw_text : str
-        The label as written: pdr resolves backslashes, which spoils ``lsk\\naif0010.tls``.
+        The label as written: pdr resolves backslashes, which spoils ``lsk\naif0010.tls``.
     """
     flat: dict[str, Any] = {}
     groups = []
@@ -293,7 +297,7 @@ def flat_fits(header: Any) -> dict[str, Any]:
         key = key_of(str(card.keyword))
         if not key or key in ("COMMENT", "HISTORY", "END"):
             continue
-        value = card.value if isinstance(card.value, str | int | float) else str(card.value)
+        value: Any = card.value if isinstance(card.value, str | int | float) else str(card.value)
         if isinstance(value, str) and value.strip().startswith("("):
             items = value.strip().strip("()").split(",")
             value = [number if (number := number_in(v)) is not None else v for v in map(plain, items)]
@@ -320,13 +324,16 @@ def flat_fits(header: Any) -> dict[str, Any]:
     return flat
 
 
-def read_pds3(path: Path) -> tuple[Any, str]:
-    """Parse a PDS3 label with pdr.
+def read_pds3(path: Path) -> tuple[Mapping[str, Any], str]:
+    """Parse a PDS3 label with pdr's parser.
+
+    Only the text up to END reaches it: left to find the end itself, pdr runs on into the pixels where lines
+    end in a bare line feed.
 
     Returns
     -------
     tuple
-        The ``pdr.Data``, whose objects load lazily, and the label's text as written.
+        The nested label, and its text as written.
 
     Raises
     ------
@@ -337,14 +344,15 @@ def read_pds3(path: Path) -> tuple[Any, str]:
     pointers(text)
     if len(text) >= LABEL_LIMIT:
         raise ReadError(f"has a label without END in its first {LABEL_LIMIT // 1024} KiB; fetch it again")
-    import pdr
+    from pdr.parselabel.pds3 import parse_pvl
 
     with quiet():
         try:
-            data = pdr.read(str(path.absolute()), label_fn=str(path.absolute()), pvl_limit=LABEL_LIMIT)
+            nested, _ = parse_pvl(text)
         except Exception as error:
-            raise ReadError(f"has a label that cannot be parsed ({type(error).__name__}); fetch it again") from error
-    return data, text
+            reason = type(error).__name__
+            raise ReadError(f"has a label that cannot be parsed ({reason}); fetch it again") from error
+    return nested, text
 
 
 def read_pds4(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -382,7 +390,9 @@ def read_pds4(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if not arrays:
         raise ReadError("describes no Array_2D_Image; give the label of an image")
     array = max(arrays, key=lambda e: math.prod(n for _, n in _axes(e)))
-    return _pds4_facts(root), {
+    facts = _pds4_facts(root)
+    facts["DESCRIPTION"] = plain(array.findtext("description"))
+    return facts, {
         "offset": int(number_in(array.findtext("offset") or "0") or 0),
         "data_type": (array.findtext("Element_Array/data_type") or "").strip(),
         "axes": _axes(array),

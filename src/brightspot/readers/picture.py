@@ -8,7 +8,9 @@ tifffile takes over for uncompressed TIFF of kinds that Pillow does not know or 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +28,7 @@ from brightspot.readers.guards import (
     file_size,
     plateau,
     quiet,
+    quiet_libtiff,
 )
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -34,16 +37,27 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 MAX_PICTURES = 10_000
 """Most pictures of one animation."""
 
-JPEG_CEILING = 250.0
-"""Where a clipped surface starts in a JPEG: its compression spreads 255 over the last few values."""
+JPEG_SKIRT = 5.0
+"""How far below 255 a JPEG's compression leaves the pixels of a clipped surface (seen on FC pictures)."""
 
-BODIES = frozenset(
-    "CERES VESTA MERCURY VENUS EARTH MOON MARS PHOBOS DEIMOS JUPITER IO EUROPA SATURN TITAN ENCELADUS PLUTO "
-    "CHARON EROS BENNU RYUGU ITOKAWA PALLAS HYGIEA LUTETIA".split()
+BODIES = (
+    *("CERES", "VESTA", "MERCURY", "VENUS", "EARTH", "MOON", "MARS", "PHOBOS", "DEIMOS", "JUPITER", "SATURN"),
+    *("PLUTO", "CHARON", "EROS", "BENNU", "RYUGU", "ITOKAWA", "PALLAS", "HYGIEA", "LUTETIA"),
 )
 """Bodies that are recognised as a word of a file name."""
 
-_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "GIF", "WEBP", "BMP")
+_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "WEBP", "BMP")
+_TURNS: dict[Any, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: np.rot90(a),
+}
+"""What undoes each value of the TIFF tag Orientation (TIFF 6.0, page 36)."""
+_DAMAGED = (OSError, EOFError, SyntaxError, IndexError, TypeError, ValueError, struct.error)
 _ANIMATED = ("GIF", "PNG", "WEBP", "TIFF")
 
 
@@ -58,11 +72,14 @@ class Picture(NamedTuple):
         (rows, columns) bool, True where transparent, "no data" or not a number.
     ceiling : float or None
         From where on a value is clipped; None for floating point.
+    skirt : float
+        How far below the ceiling clipped pixels may lie.
     """
 
     values: np.ndarray
     mask: np.ndarray
     ceiling: float | None
+    skirt: float = 0.0
 
 
 def read(path: Path, name: str) -> Iterator[Frame]:
@@ -93,7 +110,7 @@ def read(path: Path, name: str) -> Iterator[Frame]:
         image = np.where(picture.mask, np.float32(0), picture.values)
         saturated = np.zeros(image.shape, bool)
         if picture.ceiling is not None:
-            saturated = plateau(image, ~picture.mask, picture.ceiling)
+            saturated = plateau(image, ~picture.mask, picture.ceiling, picture.skirt)
         try:
             check_content(image, picture.mask, saturated)
         except ReadError:
@@ -144,30 +161,51 @@ def _pictures(path: Path) -> Iterator[tuple[int, int, Picture]]:
         if path.suffix.lower() in (".tif", ".tiff"):
             yield 0, 1, _tiff(path)
             return
-        raise ReadError("is not a picture of a known kind (PNG, JPEG, TIFF, GIF, WebP, BMP); fetch it again") from error
+        raise ReadError(
+            "is not a picture of a known kind (PNG, JPEG, TIFF, GIF, WebP, BMP); fetch it again"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise ReadError("claims more pixels than are read; crop or reduce it") from error
+    except PermissionError:
+        raise
+    except _DAMAGED as error:
+        raise ReadError(f"is cut off or damaged ({error}); fetch it again") from error
     with opened as image:
         check_shape(image.height, image.width, MAX_PICTURE_PIXELS)
-        if image.format == "TIFF" and _is_deep_colour(image):
+        if image.format == "TIFF" and _is_for_tifffile(image):
             yield 0, 1, _tiff(path)
             return
-        with quiet():
-            count = int(getattr(image, "n_frames", 1)) if image.format in _ANIMATED else 1
-        if count > MAX_PICTURES:
-            raise ReadError(f"has {count} pictures; at most {MAX_PICTURES} are read, split it")
+        count = _count(image)
         size = image.size
         for number in range(count):
-            with quiet():
-                image.seek(number)
-                if image.size != size:
-                    continue  # a thumbnail or an overview of the first page
-                picture = _decoded(image)
+            try:
+                with quiet(), quiet_libtiff() if image.format == "TIFF" else nullcontext():
+                    image.seek(number)
+                    if image.size != size:
+                        continue  # a thumbnail or an overview of the first page
+                    picture = _decoded(image)
+            except _DAMAGED as error:
+                place = f" at picture #{number:03d}" if count > 1 else ""
+                raise ReadError(f"is cut off or damaged{place} ({error}); fetch it again") from error
             yield number, count, picture
 
 
-def _is_deep_colour(image: Any) -> bool:
-    """Whether Pillow would cut a TIFF's colour samples down to 8 bits."""
-    bits = image.tag_v2.get(258, (8,))
-    return image.mode in ("RGB", "RGBA", "RGBX") and max(bits) > 8
+def _count(image: Any) -> int:
+    """Number of pictures in a file."""
+    if image.format not in _ANIMATED:
+        return 1
+    with quiet(), quiet_libtiff():
+        count = int(getattr(image, "n_frames", 1))
+    if count > MAX_PICTURES:
+        raise ReadError(f"has {count} pictures; at most {MAX_PICTURES} are read, split it")
+    return count
+
+
+def _is_for_tifffile(image: Any) -> bool:
+    """Whether Pillow would spoil a TIFF: cut its colours to 8 bits, or scramble lines stored sideways."""
+    bits, compression, orientation = (image.tag_v2.get(tag) for tag in (258, 259, 274))
+    deep = image.mode in ("RGB", "RGBA", "RGBX") and max(bits or (8,)) > 8
+    return deep or (compression in (None, 1) and orientation in range(2, 9))
 
 
 def _decoded(image: Any) -> Picture:
@@ -183,7 +221,8 @@ def _decoded(image: Any) -> Picture:
         orientation = image.getexif().get(0x0112, 1)
         if orientation in range(2, 9):
             image = _with_format(ImageOps.exif_transpose(image), image.format)
-    ceiling: float | None = JPEG_CEILING if image.format in ("JPEG", "MPO") else 255.0
+    ceiling: float | None = 255.0
+    skirt = JPEG_SKIRT if image.format in ("JPEG", "MPO") else 0.0
     key = image.info.get("transparency")
     mode = image.mode
     if mode in ("P", "PA"):
@@ -202,7 +241,7 @@ def _decoded(image: Any) -> Picture:
         ceiling = None
     elif values.dtype.itemsize > 1:
         ceiling = 65535.0
-    return _picture(values, alpha, ceiling, nodata)
+    return _picture(values, alpha, ceiling, nodata)._replace(skirt=skirt)
 
 
 def _with_format(image: Any, kind: str) -> Any:
@@ -214,30 +253,31 @@ def _tiff(path: Path) -> Picture:
     """First page of an uncompressed TIFF."""
     import tifffile
 
-    with quiet():
-        try:
-            opened = tifffile.TiffFile(path)
-        except (tifffile.TiffFileError, ValueError) as error:
-            raise ReadError("is not a TIFF picture; fetch it again") from error
-        with opened as tiff:
-            page: Any = tiff.pages[0]
+    try:
+        with quiet(), tifffile.TiffFile(path) as opened:
+            page: Any = opened.pages[0]
             check_shape(page.imagelength, page.imagewidth, MAX_PICTURE_PIXELS)
             # A compressed strip may unpack to a thousand times its size; Pillow's decoders are bounded,
             # tifffile's are not.
             if page.compression != 1 or page.dtype is None or page.samplesperpixel > 4:
                 raise ReadError("is a TIFF of a kind that is not read; save it uncompressed or as PNG")
-            needed = page.imagelength * page.imagewidth * page.samplesperpixel * page.dtype.itemsize
-            check_bytes(file_size(path), min(page.dataoffsets, default=0), needed, needed // page.imagelength)
+            line_bytes = page.imagewidth * page.samplesperpixel * page.dtype.itemsize
+            start = min(page.dataoffsets, default=0)
+            check_bytes(file_size(path), start, page.imagelength * line_bytes, line_bytes)
             values = page.asarray()
-            tag = page.tags.get(42113)  # GDAL_NODATA
-            nodata = _number(tag.value) if tag else None
+            nodata, orientation = (getattr(page.tags.get(tag), "value", None) for tag in (42113, 274))
+    except (tifffile.TiffFileError, ValueError, TypeError, IndexError) as error:
+        raise ReadError(f"is not a TIFF picture or damaged ({error}); fetch it again") from error
     if values.ndim == 3 and page.planarconfig == 2:
         values = np.moveaxis(values, 0, -1)
     alpha = None
     if values.ndim == 3 and values.shape[-1] in (2, 4):
         values, alpha = values[..., :-1], values[..., -1]
+    turn = _TURNS.get(orientation)
+    if turn is not None:
+        values, alpha = turn(values), None if alpha is None else turn(alpha)
     limits = {"u1": 255.0, "u2": 65535.0}
-    return _picture(values, alpha, limits.get(values.dtype.str[1:]), nodata)
+    return _picture(values, alpha, limits.get(values.dtype.str[1:]), _number(nodata))
 
 
 def _number(text: Any) -> float | None:
@@ -247,11 +287,15 @@ def _number(text: Any) -> float | None:
         return None
 
 
-def _picture(values: np.ndarray, alpha: np.ndarray | None, ceiling: float | None, nodata: float | None) -> Picture:
+def _picture(
+    values: np.ndarray, alpha: np.ndarray | None, ceiling: float | None, nodata: float | None
+) -> Picture:
     """Luminance and mask of decoded samples."""
     with np.errstate(all="ignore"):
         if values.ndim == 3:
-            values = values[..., 0] if values.shape[-1] == 1 else values[..., :3].astype(np.float32) @ LUMINANCE
+            values = (
+                values[..., 0] if values.shape[-1] == 1 else values[..., :3].astype(np.float32) @ LUMINANCE
+            )
         light = values.astype(np.float32)
         mask = ~(np.abs(light) < 1e30)
         if alpha is not None:

@@ -1,6 +1,21 @@
 """Frames rendered from a known Ceres: scenes, pictures, truth tables, archive files."""
 
-from brightspot.simulate.render import Rendered, render, viewing_geometry
+from brightspot.simulate.files import FORMATS, write
+from brightspot.simulate.observation import observation_scene, simulate, sun_from_ceres, turned
+from brightspot.simulate.rendering import Rendered, render, viewing_geometry
 from brightspot.simulate.scene import Scene, Spot, random_scene
 
-__all__ = ["Rendered", "Scene", "Spot", "random_scene", "render", "viewing_geometry"]
+__all__ = [
+    "FORMATS",
+    "Rendered",
+    "Scene",
+    "Spot",
+    "observation_scene",
+    "random_scene",
+    "render",
+    "simulate",
+    "sun_from_ceres",
+    "turned",
+    "viewing_geometry",
+    "write",
+]

@@ -91,7 +91,7 @@ class Scene:
     roughness : float
         Factor on the fractal relief between craters.
     crater_density : float
-        Factor on the number of random craters (1: 0.05 D^-2 per km2, cumulative).
+        Factor on the number of random craters (1: 0.08 D^-2 per km2, cumulative).
     crater_slope : float
         Exponent of the cumulative size distribution.
     min_crater_px, max_crater_km : float
@@ -189,7 +189,7 @@ class Scene:
     mottling: float = 0.05
     mottling_slope: float = 0.3
     wall_streaks: float = 0.15
-    halo_fraction: float = 0.25
+    halo_fraction: float = 0.12
     halo_contrast: tuple[float, float] = (1.05, 1.25)
     named_spots: bool = True
     spots: tuple[Spot, ...] = ()
@@ -284,7 +284,7 @@ def random_scene(seed: int, altitude_km: float, *, shifted: bool = False, **chan
         mottling=between(0.02, 0.08),
         mottling_slope=between(0.1, 0.6),
         wall_streaks=between(0.0, 0.3),
-        halo_fraction=between(0.1, 0.5),
+        halo_fraction=between(0.03, 0.3),
         random_spots=int(rng.integers(4, 25)),
         dark_spots=int(rng.integers(0, 5)),
         named_spots=pixel_km > 0.05,

@@ -16,15 +16,23 @@ from brightspot.simulate.features import (
 )
 from brightspot.simulate.scene import Scene, Spot
 
-CRATER_ANCHOR = (10.0, 0.05)
-"""Cumulative density of random craters at crater_density 1: 0.05 / D^2 per km2 at D = 10 km (chosen by eye)."""
+CRATER_ANCHOR = (10.0, 0.08)
+"""Cumulative density of random craters at crater_density 1: 0.08 / D^2 per km2 at D = 10 km (chosen by eye)."""
 
 LARGEST_OCTAVE_KM = 120.0
 LONGEST_WAVELENGTH_KM = 480.0
+FLOOR_WAVELENGTH_KM = 40.0
+"""Relief of shorter wavelength lies on top of craters, longer one under them."""
+
+RELIEF_KM = (0.1, 0.76)
+"""Amplitude of an octave of relief: 0.1 km x (wavelength / km)^0.76, chosen by eye and by the local contrast of real
+frames at 0.8 km per pixel."""
+
 SIMPLE_TO_COMPLEX_KM = 9.0
 """Where flat floors begin on Ceres (7.5-12 km, Hiesinger et al. 2016; recalled, unverified)."""
 
 WEAR_LEVELS = 8
+WEAR_WIDTH = 0.07
 PROFILE_POINTS = 513
 SWELL, MOUNTAIN, PITTED = 3 * WEAR_LEVELS, 3 * WEAR_LEVELS + 1, 3 * WEAR_LEVELS + 2
 
@@ -63,7 +71,7 @@ class GroundGrid:
 
 @dataclass(frozen=True)
 class Craters:
-    """Craters in the order in which they fell; see ``_kernels.render.add_craters`` for the columns."""
+    """Craters in the order in which they fell; see ``_kernels.ground.add_craters`` for the columns."""
 
     names: np.ndarray
     centers: np.ndarray
@@ -107,36 +115,38 @@ def crater_profiles() -> tuple[np.ndarray, np.ndarray]:
     Rows: bowls, flat floors, flat floors with a peak, each from worn to fresh; a swell; a mountain;
     a flat floor with a central pit and dome.
     """
-    from scipy.ndimage import gaussian_filter1d
+    from brightspot._kernels.ground import RELIEF_LIMIT
 
-    from brightspot._kernels.render import PROFILE_LIMIT
-
-    rho = np.linspace(0.0, PROFILE_LIMIT, PROFILE_POINTS)
-    step = rho[1]
+    rho = np.linspace(0.0, RELIEF_LIMIT, PROFILE_POINTS)
     out = 0.2 * np.maximum(rho, 1.0) ** -3.2
-    out = np.where(rho > 1, out * np.clip((PROFILE_LIMIT - rho) / 1.2, 0, 1) ** 2, out)
+    out = np.where(rho > 1, out * np.clip((RELIEF_LIMIT - rho) / 0.7, 0, 1) ** 2, out)
     bowl = np.where(rho < 1, -0.8 + 1.0 * (0.12 * rho + 0.88 * rho**2.2), out)
     edge = 0.62
     x = np.clip((rho - edge) / (1 - edge), 0, 1)
-    wall = 0.45 * x + 0.55 * x**3 + 0.022 * np.sin(2 * np.pi * 3 * x) * (1 - x)
+    wall = 0.38 * x + 0.62 * x**4 + 0.03 * np.sin(2 * np.pi * 3 * x) * (1 - x)
     flat = np.where(rho < 1, -0.8 + wall - 0.03 * (1 - x) * (1 - rho / edge) * (rho < edge), out)
     peak = flat + 0.3 * np.maximum(1 - rho / 0.2, 0) ** 1.3 + 0.05 * np.exp(-((rho / 0.25) ** 2))
-    pit = flat - 0.22 * np.clip((0.125 - rho) / 0.05, 0, 1) + 0.1 * np.maximum(1 - rho / 0.04, 0)
-    rows = []
-    for base in (bowl, flat, peak):
-        for level in range(WEAR_LEVELS):
-            wear = 1.0 - level / (WEAR_LEVELS - 1)
-            mirrored = np.concatenate([base[:0:-1], base])
-            smooth = gaussian_filter1d(mirrored, (0.012 + 0.1 * wear**1.3) / step)[PROFILE_POINTS - 1 :]
-            rows.append(smooth)
+    pit = flat - 0.15 * np.clip((0.125 - rho) / 0.05, 0, 1) + 0.1 * np.maximum(1 - rho / 0.04, 0)
+    rows = [
+        _smoothed(base, (0.012 + WEAR_WIDTH * (1.0 - level / (WEAR_LEVELS - 1)) ** 1.3) / rho[1])
+        for base in (bowl, flat, peak)
+        for level in range(WEAR_LEVELS)
+    ]
     swell = np.clip((1.25 - rho) / 0.5, 0, 1)
     rows.append(swell * swell * (3 - 2 * swell))
     rows.append(np.clip((1.0 - rho) / 0.75, 0, 1) ** 0.8)
-    mirrored = np.concatenate([pit[:0:-1], pit])
-    rows.append(gaussian_filter1d(mirrored, 0.01 / step)[PROFILE_POINTS - 1 :])
+    rows.append(_smoothed(pit, 0.01 / rho[1]))
     erase = np.clip((1.3 - rho) / 0.4, 0, 1)
     erase = erase * erase * (3 - 2 * erase)
     return np.array(rows, np.float32), erase.astype(np.float32)
+
+
+def _smoothed(profile: np.ndarray, sigma: float) -> np.ndarray:
+    """A radial profile worn by a Gaussian of ``sigma`` points, mirrored at the centre."""
+    from scipy.ndimage import gaussian_filter1d
+
+    mirrored = np.concatenate([profile[:0:-1], profile])
+    return gaussian_filter1d(mirrored, sigma)[profile.size - 1 :]
 
 
 def build_surface(scene: Scene, ground: GroundGrid) -> tuple[np.ndarray, np.ndarray, Craters]:
@@ -148,57 +158,65 @@ def build_surface(scene: Scene, ground: GroundGrid) -> tuple[np.ndarray, np.ndar
         float32 (rows, columns) of the ground grid.
     craters : Craters
     """
-    from brightspot._kernels import render as kernels
+    from brightspot._kernels import ground as kernels
 
     seed = scene.seed if scene.surface_seed is None else scene.surface_seed
-    albedo = np.exp(_noise(ground, seed + 1, "albedo", scene))
+    albedo = _mottling(scene, ground, seed)
     if not scene.relief_spheroid:
         return np.zeros(ground.shape, np.float32), albedo, _no_craters()
-    height = _noise(ground, seed + 2, "height", scene)
+    height = _relief(scene, ground, seed, coarse=True)
     craters = _craters(scene, ground, seed)
     profiles, erase = crater_profiles()
     kernels.add_craters(
         height, albedo, ground.frame, ground.grid, BODY_KM, craters.centers, craters.numbers,
         craters.shapes, craters.kinds, craters.levels_km, profiles, erase,
     )  # fmt: skip
+    # Small relief lies on crater floors too.
+    height += _relief(scene, ground, seed, coarse=False)
     return height, albedo, craters
 
 
 BODY_KM = np.array([ceres.RADII_KM[0], ceres.RADII_KM[2]])
 
 
-def _noise(ground: GroundGrid, seed: int, what: str, scene: Scene) -> np.ndarray:
-    """Fractal relief (km) or the logarithm of relative albedo on the ground grid."""
-    from brightspot._kernels import render as kernels
+def _relief(scene: Scene, ground: GroundGrid, seed: int, *, coarse: bool) -> np.ndarray:
+    """Fractal relief in km, above or below `FLOOR_WAVELENGTH_KM`."""
+    lengths = LONGEST_WAVELENGTH_KM * 0.5 ** np.arange(24)
+    size, power = RELIEF_KM
+    amplitudes = size * lengths**power * scene.relief_strength
+    if not coarse:
+        amplitudes *= scene.roughness
+    wanted = (lengths > FLOOR_WAVELENGTH_KM) == coarse
+    return _noise(ground, seed + 2, lengths, np.where(wanted, amplitudes, 0.0), 3.5)
+
+
+def _mottling(scene: Scene, ground: GroundGrid, seed: int) -> np.ndarray:
+    """Albedo relative to the mean, without spots and ejecta."""
+    lengths = LONGEST_WAVELENGTH_KM * 0.5 ** np.arange(24)
+    amplitudes = np.maximum(lengths / LONGEST_WAVELENGTH_KM, 1e-3) ** scene.mottling_slope
+    # Unit noise has a standard deviation of 0.28; the sum's shall be the scene's mottling.
+    amplitudes *= scene.mottling / (0.28 * np.sqrt(np.sum(amplitudes[:12] ** 2)))
+    return np.exp(_noise(ground, seed + 1, lengths, amplitudes, 6.0))
+
+
+def _noise(
+    ground: GroundGrid, seed: int, lengths: np.ndarray, amplitudes: np.ndarray, finest: float
+) -> np.ndarray:
+    """Sum of noise octaves on the ground grid, down to wavelengths of ``finest`` cells; float32."""
+    from brightspot._kernels import ground as kernels
 
     rng = np.random.default_rng([seed, 11])
-    wavelengths, amplitudes, seeds, turns = [], [], [], []
-    wavelength = LONGEST_WAVELENGTH_KM
-    for _ in range(24):
-        turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-        code = rng.integers(0, 2**62)
-        if wavelength > 3.5 * ground.cell_km:
-            if what == "height":
-                # About 0.8 km at 100 km, 15 m at 1 km (before the noise's own 0.28).
-                amplitude = 0.055 * wavelength**0.8 * scene.relief_strength
-                amplitude *= scene.roughness if wavelength < 60 else 1.0
-            else:
-                amplitude = scene.mottling * (wavelength / 120.0) ** scene.mottling_slope
-            wavelengths.append(wavelength)
-            amplitudes.append(amplitude)
-            seeds.append(code)
-            turns.append(turn)
-        wavelength /= 2
-    lengths = np.array(wavelengths)
-    levels = np.maximum(np.floor(np.log2(lengths / (4.5 * ground.cell_km))), 0).astype(np.int64)
+    turns = np.linalg.qr(rng.normal(size=(lengths.size, 3, 3)))[0]
+    codes = rng.integers(0, 2**62, lengths.size)
+    use = (lengths > finest * ground.cell_km) & (amplitudes > 0)
+    if not use.any():
+        return np.zeros(ground.shape, np.float32)
+    lengths, amplitudes = lengths[use], amplitudes[use]
+    levels = np.maximum(np.floor(np.log2(lengths / (3.5 * ground.cell_km))), 0).astype(np.int64)
     levels = np.minimum(levels, max(int(np.log2(min(ground.shape))) - 2, 0))
-    if what == "albedo":
-        # Unit noise has a standard deviation of 0.28; make the sum's the scene's mottling.
-        total = 0.28 * np.sqrt(np.sum(np.square(amplitudes)))
-        amplitudes = list(np.array(amplitudes) * (scene.mottling / max(total, 1e-12)))
     return kernels.noise_field(
-        *ground.shape, ground.frame, ground.grid, np.array(turns), ceres.MEAN_RADIUS_KM / lengths,
-        np.array(amplitudes, float), np.array(seeds, np.uint64), levels,
+        *ground.shape, ground.frame, ground.grid, np.ascontiguousarray(turns[use]),
+        ceres.MEAN_RADIUS_KM / lengths, amplitudes, codes[use].astype(np.uint64), levels,
     )  # fmt: skip
 
 
@@ -224,7 +242,7 @@ def _craters(scene: Scene, ground: GroundGrid, seed: int) -> Craters:
         code[k] = (0.137 + 0.61803398875 * k) % 1.0
         freshness[k] = fresh or 0.2 + 0.45 * ((code[k] * 91.7) % 1.0)
         levels[k] = FLOOR_HEIGHT_KM.get(name, np.nan)
-        age[k] = freshness[k] if diameter < 150 else 0.05
+        age[k] = 0.72 * freshness[k] if diameter < 150 else 0.05
     centers[named:], diameters[named:], code[named:] = table[:, :3], table[:, 3], table[:, 5]
     pick = (code[named:] * 7919.37) % 1.0
     wear = (code[named:] * 104.729 * 1299.7) % 1.0
@@ -252,13 +270,13 @@ def _crater_numbers(
     n = diameters.size
     numbers = np.zeros((n, 6))
     numbers[:, 0] = 0.5 * diameters
-    numbers[:, 1] = crater_depth_km(diameters) * (0.12 + 0.88 * freshness) * scene.relief_strength
+    numbers[:, 1] = crater_depth_km(diameters) * (0.25 + 0.75 * freshness) * scene.relief_strength
     numbers[:, 2] = 0.95
     young = freshness >= 0.8
     chance = (code * 523.77) % 1.0
     low, high = scene.halo_contrast
     halo = low + (high - low) * ((code * 3571.9) % 1.0) - 1.0
-    numbers[:, 3] = np.where(young & ((chance < scene.halo_fraction) | (names != "")), halo, 0.0)
+    numbers[:, 3] = np.where(young & ((chance < scene.halo_fraction) | ((names != "") & (freshness > 0.9))), halo, 0.0)
     numbers[:, 4] = np.where(young, scene.wall_streaks * (0.4 + 0.6 * chance), 0.0)
     numbers[:, 5] = code
     phases = 2 * np.pi * ((code[:, None] * np.array([13.7, 29.3, 71.9, 163.1])) % 1.0)
@@ -293,7 +311,7 @@ def _swells(scene: Scene) -> tuple[np.ndarray, ...]:
 
 def _draw_octave(scene: Scene, ground: GroundGrid, seed: int, k: int) -> np.ndarray:
     """Random craters with diameters in octave ``k`` below `LARGEST_OCTAVE_KM` that may touch the grid."""
-    from brightspot._kernels import render as kernels
+    from brightspot._kernels import ground as kernels
 
     largest = LARGEST_OCTAVE_KM * 0.5**k
     smallest = 0.5 * largest
@@ -334,7 +352,7 @@ def _draw_octave(scene: Scene, ground: GroundGrid, seed: int, k: int) -> np.ndar
 
 def paint_spots(albedo: np.ndarray, ground: GroundGrid, spots: list[Spot], seed: int) -> np.ndarray:
     """Multiply spots into the albedo grid; returns painted area and excess area, km2, (n, 2)."""
-    from brightspot._kernels import render as kernels
+    from brightspot._kernels import ground as kernels
 
     n = len(spots)
     painted = np.zeros((n, 2))

@@ -12,6 +12,7 @@ from brightspot.camera import Camera
 from brightspot.errors import GeometryError
 from brightspot.frame import Frame
 from brightspot.geometry import ViewingGeometry
+from brightspot.photometry import SOLAR_FLUX
 from brightspot.simulate import detector
 from brightspot.simulate.features import NAMED_SPOTS
 from brightspot.simulate.scene import DISK_FUNCTIONS, Scene, Spot
@@ -40,7 +41,7 @@ HIGHEST_KM = 8.0
 SUN_RADIUS_KM = 695_700.0
 """Nominal solar radius in km. Source: IAU 2015 Resolution B3."""
 
-SOLAR_FLUX_1AU = {1: 924.0, 2: 1.863, 3: 1.274, 4: 0.865, 5: 0.785, 6: 1.058, 7: 1.572, 8: 1.743}
+
 
 TRUTH_COLUMNS = (
     "spot_id", "name", "kind", "is_spot", "x", "y", "latitude_deg", "longitude_deg", "elevation_km",
@@ -106,7 +107,6 @@ def render(scene: Scene) -> Rendered:
     if ground is None:
         raise GeometryError("the scene shows no ground: move the body into the frame with center_xy")
     height, albedo, craters = build_surface(scene, ground)
-    plain = albedo.copy()
     spots = [*(NAMED_SPOTS if scene.named_spots else ()), *scene.spots]
     spots += _random_spots(scene, geometry, ground, craters)
     painted = paint_spots(albedo, ground, spots, scene.seed)
@@ -119,10 +119,10 @@ def render(scene: Scene) -> Rendered:
     lens, view = _lens(geometry.camera), np.ascontiguousarray(geometry.camera_from_body)
     eye = np.ascontiguousarray(geometry.spacecraft_km)
     looks = (height, ground.frame, ground.grid, BODY_KM, eye, lens, view, *scene.shape, *map(float, scene.origin_xy))
-    sharp, cover = kernels.look(light, *looks)
+    sharp, cover, under = kernels.look(light, albedo, *looks)
     dim = 10.0 ** (-0.4 * scene.phase_slope_mag_deg * geometry.phase_deg)
     iof = detector.blur(sharp * np.float32(scene.normal_albedo * dim), scene)
-    flux = SOLAR_FLUX_1AU[scene.filter_number] / (np.pi * scene.sun_distance_au**2)
+    flux = SOLAR_FLUX[scene.filter_number] / (np.pi * scene.sun_distance_au**2)
     level = _lit_level(iof, cover)
     stray = _stray_light(scene) * np.float32(level)
     exposure_s = scene.exposure_s or _exposure(scene, level * flux)
@@ -130,12 +130,11 @@ def render(scene: Scene) -> Rendered:
     dn, artefacts = detector.expose((iof + stray) * np.float32(flux), scene, exposure_s)
     radiance = detector.calibrate(dn, scene, exposure_s)
     frame = _frame(scene, geometry, dn, radiance, flux)
-    truth = _truth(scene, geometry, ground, spots, painted, craters, (height, lit, plain), frame.saturated)
-    albedo_picture = np.where(cover > 0, _albedo_picture(albedo, geometry, ground, scene), 0).astype(np.float32)
+    truth = _truth(scene, geometry, ground, spots, painted, craters, (height, lit), frame.saturated)
     import pandas as pd
 
     marks = pd.DataFrame({"x": artefacts.x, "y": artefacts.y, "kind": artefacts.kind})
-    return Rendered(scene, frame, truth, albedo_picture, iof, dn, radiance, marks)
+    return Rendered(scene, frame, truth, under, iof, dn, radiance, marks)
 
 
 # ---------------------------------------------------------------- geometry
@@ -225,7 +224,7 @@ def ground_grid(scene: Scene, geometry: ViewingGeometry) -> GroundGrid | None:
     size = np.array([mx.max(), my.max()]) + margin - low
     cell = pixel_km / ceres.MEAN_RADIUS_KM
     cells = float(np.prod(size)) / cell**2
-    fine = np.clip(np.sqrt(GRID_COMFORT / cells), 2.0, 8.0)
+    fine = np.clip(np.sqrt(GRID_COMFORT / cells), 1.7, 8.0)
     fine = min(fine, np.sqrt(GRID_BUDGET / cells))
     cell /= fine
     shape = (max(int(size[1] / cell) + 2, 4), max(int(size[0] / cell) + 2, 4))
@@ -429,24 +428,6 @@ def _frame(scene: Scene, geometry: ViewingGeometry, dn: np.ndarray, radiance: np
     )
 
 
-def _albedo_picture(
-    albedo: np.ndarray, geometry: ViewingGeometry, ground: GroundGrid, scene: Scene
-) -> np.ndarray:
-    """Relative albedo under each pixel of the smooth spheroid (no parallax of relief)."""
-    from scipy.ndimage import map_coordinates
-
-    planes = geometry.backplanes()
-    latitude, longitude = np.deg2rad(planes.latitude_deg), np.deg2rad(planes.longitude_deg)
-    unit = np.stack(
-        [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], axis=-1
-    )
-    on = np.isfinite(latitude)
-    gx, gy = ground.position(unit[on].astype(np.float64))
-    out = np.zeros(scene.shape, np.float32)
-    out[on] = map_coordinates(albedo, [gy, gx], order=1, mode="nearest")
-    return out
-
-
 # ---------------------------------------------------------------- truth
 
 
@@ -457,13 +438,13 @@ def _truth(
     spots: list[Spot],
     painted: np.ndarray,
     craters: Craters,
-    surface: tuple[np.ndarray, np.ndarray, np.ndarray],
+    surface: tuple[np.ndarray, np.ndarray],
     saturated: np.ndarray,
 ) -> pandas.DataFrame:
     """The truth table; see `TRUTH_COLUMNS`."""
     import pandas as pd
 
-    height, lit, _ = surface
+    height, lit = surface
     decoys = _halos(scene, geometry, craters)
     everything = spots + decoys
     if not everything:
@@ -474,7 +455,7 @@ def _truth(
     unit = direction(latitude, longitude)
     place = _place(geometry, ground, height, unit)
     area = np.pi / 4 * diameter**2
-    excess = np.array([s.contrast - 1 for s in everything]) * area
+    excess = np.array([_mean_excess(s) for s in everything]) * area
     # Where a core or ragged filling was painted, the painted excess is the truth.
     near = place["emission_deg"] < 90
     excess[: len(spots)] = np.where(painted[:, 1] != 0, painted[:, 1], excess[: len(spots)])
@@ -509,6 +490,12 @@ def _truth(
     table["saturated"] = _touches(saturated, place, diameter / place["pixel_scale_km"])
     keep = near & (place["x"] > -20) & (place["y"] > -20) & (place["x"] < columns + 20) & (place["y"] < rows + 20)
     return table[keep].reset_index(drop=True)[list(TRUTH_COLUMNS)]
+
+
+def _mean_excess(spot: Spot) -> float:
+    """Contrast - 1 averaged over a spot with its core (whose edge fades over a quarter of its radius)."""
+    core = (spot.core_diameter_km / spot.diameter_km) ** 2
+    return spot.contrast - 1 + core * (spot.core_contrast - spot.contrast)
 
 
 def _halos(scene: Scene, geometry: ViewingGeometry, craters: Craters) -> list[Spot]:

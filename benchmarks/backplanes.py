@@ -1,0 +1,140 @@
+"""How fast nine backplanes are: ``python benchmarks/backplanes.py``.
+
+Ratios measured in one run, one thread, one 1024 x 1024 frame that Ceres fills:
+
+* against a float32 pass over as many planes that does the same number of square roots and arctangents and
+  nothing else: once with the same polynomial arctangent, once with the mathematical library's;
+* against the same nine planes in numpy;
+* against spiceypy's ``surfpt``, ``surfnm`` and three ``vsep`` for each pixel (five of the nine planes).
+
+Medians of repeated calls taken in turns, array allocation included on every side. Backplanes and mesh are
+those of `ViewingGeometry`; numpy is `ViewingGeometry.ground` (its scale matrix included).
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numba import njit
+
+from brightspot._kernels.geometry import _atan2_deg
+from brightspot.camera import Camera
+from brightspot.geometry import ViewingGeometry
+
+SHAPE = (1024, 1024)
+PLANES, ROOTS, ARCTANGENTS = 9, 8, 7
+"""What the kernel writes and does per pixel: count them in ``_kernels/geometry.py``."""
+
+
+@njit(nogil=True, error_model="numpy")
+def same_work_polynomial(planes):
+    """8 square roots and 7 polynomial arctangents a pixel, 9 planes written, float32."""
+    rows, columns = planes.shape[1], planes.shape[2]
+    for j in range(rows):
+        y = np.float32(j + 1)
+        for i in range(columns):
+            x = np.float32(i + 1)
+            r = np.sqrt(x * x + y * y)
+            planes[7, j, i] = r
+            planes[8, j, i] = np.sqrt(r + x)
+        for k in range(7):
+            z = np.float32(k + 1)
+            for i in range(columns):
+                x = np.float32(i + 1)
+                root = np.sqrt(x * z + y) if k < 6 else x
+                planes[k, j, i] = _atan2_deg(root, x + z)
+
+
+@njit(nogil=True, error_model="numpy")
+def same_work_library(planes):
+    """The same with the library's arctangent."""
+    degrees = np.float32(180 / np.pi)
+    rows, columns = planes.shape[1], planes.shape[2]
+    for j in range(rows):
+        y = np.float32(j + 1)
+        for i in range(columns):
+            x = np.float32(i + 1)
+            r = np.sqrt(x * x + y * y)
+            planes[7, j, i] = r
+            planes[8, j, i] = np.sqrt(r + x)
+        for k in range(7):
+            z = np.float32(k + 1)
+            for i in range(columns):
+                x = np.float32(i + 1)
+                root = np.sqrt(x * z + y) if k < 6 else x
+                planes[k, j, i] = np.arctan2(root, x + z) * degrees
+
+
+def seconds(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median time of each call, taken in turns so that a busy machine slows all of them alike."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for n in range(repeats + 1):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            if n:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def geometry() -> ViewingGeometry:
+    """A frame that Ceres fills: 4,000 km from the centre, lit from the side."""
+    axes = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
+    sun = 4.3e8 * np.array([0.6, -0.7, 0.3])
+    camera = Camera.framing_camera("FC2", 1)
+    return ViewingGeometry(camera, SHAPE, np.array([4000.0, 0.0, 0.0]), sun, axes)
+
+
+def with_spice(g: ViewingGeometry, count: int) -> float:
+    """Seconds a pixel with the SPICE toolkit, its Python calls included."""
+    import spiceypy as spice
+
+    x, y = np.random.default_rng(0).uniform(0, 1023, (2, count))
+    rays = g.camera.pixel_to_ray(x, y) @ g.camera_from_body
+    start = time.perf_counter()
+    for ray in rays:
+        point = spice.surfpt(g.spacecraft_km, ray, *g.radii_km)
+        normal = spice.surfnm(*g.radii_km, point)
+        to_sun, to_camera = g.sun_km - point, g.spacecraft_km - point
+        spice.reclat(point)
+        spice.vsep(normal, to_sun), spice.vsep(normal, to_camera), spice.vsep(to_sun, to_camera)
+    return (time.perf_counter() - start) / count
+
+
+def main() -> None:
+    """Measure and print."""
+    g = geometry()
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(np.float64)
+    fast = seconds(
+        {
+            "backplanes": g.backplanes,
+            "polynomial": lambda: same_work_polynomial(np.empty((PLANES, *SHAPE), np.float32)),
+            "mesh": lambda: g.disk_mesh(8),
+        },
+        51,
+    )
+    slow = seconds(
+        {
+            "library": lambda: same_work_library(np.empty((PLANES, *SHAPE), np.float32)),
+            "numpy": lambda: g.ground(x, y),
+        },
+        5,
+    )
+    compiled = fast["backplanes"]
+    spice_s = with_spice(g, 3000)
+    print(f"all backplanes, compiled             {1e3 * compiled:9.2f} ms")
+    for name, value in (("polynomial", fast["polynomial"]), ("library", slow["library"])):
+        ratio = f"backplanes take {compiled / value:.2f} times that"
+        print(f"float32 pass, {name + ' arctangent':23s}{1e3 * value:9.2f} ms   {ratio}")
+    numpy_s = slow["numpy"]
+    print(f"numpy                                {1e3 * numpy_s:9.2f} ms   {numpy_s / compiled:.0f} x slower")
+    ratio = f"{spice_s * x.size / compiled:.0f} times slower"
+    print(f"spiceypy, one pixel                  {1e6 * spice_s:9.2f} us   {ratio}")
+    print(f"lighting mesh of 8 px                {1e3 * fast['mesh']:9.2f} ms")
+
+
+if __name__ == "__main__":
+    main()

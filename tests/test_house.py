@@ -1,0 +1,152 @@
+"""The house rules as running checks: lazy imports, the street, versions, documents, file sizes."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import brightspot
+from brightspot.catalog import COLUMNS, Flag
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"numba", "pandas", "scipy", "matplotlib", "astropy", "pdr", "skimage", "imageio", "xarray"}
+
+QUIET_RUN = """
+import contextlib, io
+from brightspot import cli
+with contextlib.redirect_stdout(io.StringIO()):
+    cli.run({})
+"""
+
+
+def modules_after(code: str) -> set[str]:
+    """Top-level modules in a new interpreter after it ran ``code``."""
+    script = f"import sys\n{code}\nprint('\\n'.join({{m.split('.')[0] for m in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def fastest(command: list[str], tries: int = 5) -> float:
+    """Shortest wall time in seconds: what the program needs, without what else the machine does."""
+    times = []
+    for _ in range(tries):
+        start = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=True)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def test_importing_brightspot_imports_nothing_heavy():
+    assert not modules_after("import brightspot") & (HEAVY | {"numpy", "cyclopts", "rich"})
+
+
+def test_help_imports_no_station():
+    assert not modules_after(QUIET_RUN.format(["--help"])) & (HEAVY | {"numpy"})
+
+
+def test_detect_help_imports_nothing_slow():
+    assert not modules_after(QUIET_RUN.format(["detect", "--help"])) & HEAVY
+
+
+def test_only_the_command_line_knows_the_terminal():
+    code = "import brightspot\nfor n in brightspot.__all__: getattr(brightspot, n)"
+    assert not modules_after(code) & {"cyclopts", "rich", "numba", "matplotlib", "pandas"}
+
+
+def test_import_takes_less_than_50_ms():
+    bare = fastest([sys.executable, "-c", "pass"])
+    assert fastest([sys.executable, "-c", "import brightspot"]) - bare < 0.05
+
+
+def test_help_takes_less_than_300_ms():
+    assert fastest([sys.executable, "-m", "brightspot", "--help"]) < 0.3
+
+
+def test_public_names_are_there_and_lazy_ones_are_typed():
+    stub = (ROOT / "src" / "brightspot" / "__init__.pyi").read_text()
+    typed = set(re.findall(r"import (\w+) as \1", stub))
+    assert typed == set(brightspot.__all__)
+    for name in brightspot.__all__:
+        assert getattr(brightspot, name) is not None
+    assert set(brightspot.__all__) == set(dir(brightspot))
+    with pytest.raises(AttributeError, match="no_such_name"):
+        brightspot.no_such_name
+
+
+def test_the_street_holds():
+    lint = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or shutil.which("lint-imports")
+    assert lint, "import-linter is part of the extra 'test'"
+    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_version_is_the_same_everywhere():
+    version = brightspot.__version__
+    assert f"version: {version}" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["version"]["path"].endswith(
+        "_version.py"
+    )
+
+
+def readme_block(name: str) -> str:
+    found = re.search(rf"<!-- ci: {name} -->\n```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert found, f"README.md has no block marked ci: {name}"
+    return found[1]
+
+
+def test_readme_has_the_two_commands_on_its_first_screen():
+    assert "brightspot detect sample_images --out results" in readme_block("detect")
+    assert "pytest" in readme_block("test")
+    first_screen = "\n".join((ROOT / "README.md").read_text().splitlines()[:40])
+    assert "<!-- ci: test -->" in first_screen
+    assert "![" in first_screen
+
+
+def test_readme_describes_every_column():
+    table = re.findall(r"^\| `(\w+)` \| ([^|]*) \| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    described = [(name, unit.strip(), meaning.strip()) for name, unit, meaning in table]
+    assert described == [(column.name, column.unit, column.meaning.replace("|", "\\|")) for column in COLUMNS]
+
+
+def test_readme_names_every_flag():
+    text = (ROOT / "README.md").read_text()
+    assert all(f"`{flag.name}`" in text for flag in Flag)
+
+
+def test_documents_link_to_what_exists():
+    for document in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text()):
+            if not target.startswith("http"):
+                assert (ROOT / target).exists(), f"{document} links to {target}"
+
+
+def project_files() -> list[Path]:
+    """Files that git knows or would take in; all of the source where there is no git."""
+    done = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True
+    )
+    if done.returncode:
+        return [path for folder in ("src", "tests") for path in (ROOT / folder).rglob("*.py")]
+    return [path for name in done.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def test_no_file_is_large():
+    sizes = {str(path): path.stat().st_size for path in project_files()}
+    assert {name for name, size in sizes.items() if size > 5_000_000} == set()
+    pictures = {name: size for name, size in sizes.items() if "/images/" in name}
+    assert {name for name, size in pictures.items() if size > 400_000} == set()
+
+
+def test_no_station_is_unfinished():
+    # Put together here, so that searching the tree for them does not find this test.
+    words = re.compile(
+        "|".join(rf"\b{a}{b}\b" for a, b in (("TO", "DO"), ("FIX", "ME"), ("NotImplemented", "Error")))
+    )
+    source = [path for path in project_files() if path.suffix == ".py" and "src" in path.parts]
+    assert [str(path) for path in source if words.search(path.read_text())] == []
