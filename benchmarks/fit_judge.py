@@ -2,8 +2,8 @@
 
     python benchmarks/fit_judge.py [--frames 240] [--out src/brightspot/judge.json]
 
-Frames are drawn by ``simulate.random_scene`` at six scales, one in four from its shifted ranges, a third seen as a
-stretched 8-bit JPEG, half without geometry. Seeds below 100000 belong to the fit; benchmarks use others.
+Frames are drawn by ``simulate.random_scene`` at six scales, one in four from its shifted ranges, a third
+seen as a stretched 8-bit JPEG, half without geometry. Seeds below 100000 belong to the fit; benchmarks use others.
 Needs scikit-learn (extra ``fit``).
 """
 
@@ -21,8 +21,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.isotonic import IsotonicRegression
 
 from brightspot import simulate
+from brightspot.errors import NothingLit
 from brightspot.finder import SpotFinder
 from brightspot.frame import Frame
+from brightspot.pyramid import binnings, coarsen
 from brightspot.shading import FEATURES
 
 ALTITUDES_KM = (46_000.0, 33_000.0, 22_000.0, 13_600.0, 4_400.0, 1_470.0)
@@ -53,8 +55,8 @@ def as_jpeg(frame: Frame, rng: np.random.Generator) -> Frame:
     )
 
 
-def examples(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Candidates of one frame: features, labels (1 spot, 0 not), polarity (1 dark), weights."""
+def examples(seed: int) -> tuple[np.ndarray, ...] | None:
+    """Candidates of one frame: features, labels (1 spot, 0 not), polarity (1 dark), weights; None if unlit."""
     rng = np.random.default_rng([seed, 31])
     altitude = ALTITUDES_KM[seed % len(ALTITUDES_KM)] * float(rng.uniform(0.85, 1.15))
     # Wider than is believed of Ceres: a judge that has seen only one kind of ground trusts it.
@@ -74,12 +76,18 @@ def examples(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
     if rng.random() < 0.5:
         frame = replace(frame, geometry=None)
     out = []
-    for factor, corner, view, _, candidates in SpotFinder().views(frame):
+    for factor, corner in binnings(frame.shape):
+        try:
+            _, candidates = SpotFinder().candidates(coarsen(frame, factor, corner))
+        except NothingLit:
+            break
         for dark, found, features in candidates:
             y, x = found.peak_yx.T * factor + 0.5 * (factor - 1) + np.array(corner[::-1])[:, None]
             truth = rendered.truth
             is_dark = truth["contrast"] < 1.0
-            truth = truth[(is_dark if dark else ~is_dark) & truth["visible"].astype(bool)].reset_index(drop=True)
+            truth = truth[(is_dark if dark else ~is_dark) & truth["visible"].astype(bool)].reset_index(
+                drop=True
+            )
             match = scoring.pair_up(truth, x, y)
             label = np.zeros(len(x))
             weight = np.ones(len(x))
@@ -93,7 +101,7 @@ def examples(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
                 vague |= scoring.seen_diameter(truth) < 4.0 * factor
             weight[on] = np.where(vague[match[on]], 0.0, 1.0)
             out.append((features, label, np.full(len(x), int(dark)), weight))
-    return tuple(np.concatenate(part) for part in zip(*out, strict=True))
+    return tuple(np.concatenate(part) for part in zip(*out, strict=True)) if out else None
 
 
 def export(model: HistGradientBoostingClassifier) -> dict[str, list]:
@@ -157,6 +165,8 @@ def main() -> None:
         parts = []
         for s in range(args.first, args.first + args.frames):
             part = examples(s)
+            if part is None:
+                continue
             parts.append((*part, np.full(len(part[1]), s)))
             print(f"frame {s}: {int(part[1].sum())} spots among {len(part[1])} candidates", flush=True)
         features, label, dark, weight, seed = (np.concatenate(p) for p in zip(*parts, strict=True))

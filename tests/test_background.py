@@ -146,7 +146,8 @@ def test_planes_equal_least_squares(rows, columns, half, rounds, seed):
     level, scatter = kernels.robust_planes(*args)
     slow_level_, slow_scatter = slow_planes(*args)
     np.testing.assert_allclose(level, slow_level_, rtol=1e-7, atol=1e-9)
-    np.testing.assert_allclose(scatter, slow_scatter, rtol=1e-5, atol=1e-7)
+    used = np.isfinite(level) & np.isfinite(slow_scatter)
+    np.testing.assert_allclose(scatter[used], slow_scatter[used], rtol=1e-5, atol=1e-7)
 
 
 def test_too_little_light_has_no_level():
@@ -206,22 +207,6 @@ def test_block_scatter_equals_numpy():
     ground = (blocks >= -0.7) & (blocks != 0.0)
     square = np.where(ground, np.minimum(blocks, 0.5) ** 2, 0.0).sum(-1) / ground.sum(-1)
     np.testing.assert_allclose(scatter, np.sqrt(square), rtol=1e-5)
-
-
-def test_window_median_equals_numpy():
-    rng = np.random.default_rng(6)
-    value = rng.normal(size=(9, 12)).astype(np.float32)
-    valid = rng.random(value.shape) < 0.5
-    valid[:4, :4] = False
-    median = kernels.window_median(value, valid, 1)
-    for j in range(9):
-        for i in range(12):
-            window = np.s_[max(j - 1, 0) : j + 2, max(i - 1, 0) : i + 2]
-            kept = value[window][valid[window]]
-            if kept.size:
-                assert median[j, i] == pytest.approx(np.median(kept), rel=1e-6)
-            else:
-                assert np.isnan(median[j, i])
 
 
 # ---------------------------------------------------------------- what it must do

@@ -206,6 +206,26 @@ def test_unknown_picture_kind_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_sky_around_a_small_body_is_left_out():
+    frame = make_frame((400, 600))
+    frame.image[:] = 2.0
+    y, x = np.mgrid[:400, :600]
+    frame.image[(x - 420) ** 2 + (y - 150) ** 2 < 60**2] = 100.0
+    frame.image[390, 10] = 5000.0  # a cosmic ray
+    left, top, right, bottom = figure.lit_box(frame)
+    assert left <= 360 and right >= 480 and top <= 90 and bottom >= 210
+    assert (right - left) / (bottom - top) == pytest.approx(1.5)
+    assert right - left < 300
+    assert left >= -0.5 and top >= -0.5 and right <= 599.5 and bottom <= 399.5
+
+
+@pytest.mark.parametrize("value", [0.0, 50.0])
+def test_a_frame_full_of_ground_or_empty_is_not_cropped(value):
+    frame = make_frame((64, 64))
+    frame.image[:] = value
+    assert figure.lit_box(frame) == (-0.5, -0.5, 63.5, 63.5)
+
+
 def test_cutouts_show_each_spot_once():
     detection = make_detection()
     assert figure.cutout_boxes(detection) == [(22, 12, 16), (60, 40, 16)]

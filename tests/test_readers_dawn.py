@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from brightspot.errors import ReadError
 from brightspot.frame import Frame
-from brightspot.readers import find_inputs, read_frame, read_frames
+from brightspot.readers import find_inputs, read_frames
 from brightspot.readers.dawn import parse_time
 from brightspot.readers.guards import plateau
 
@@ -109,6 +109,12 @@ def write_fits(path, pixels, **header):
     return path
 
 
+def read(path):
+    """The frame of a file, before anybody asks where on Ceres it is."""
+    (frame,) = read_frames(next(iter(find_inputs(path))))
+    return frame
+
+
 def fails(path, *words):
     """The one line with which a file is refused."""
     item = next(iter(find_inputs(path)))
@@ -124,7 +130,7 @@ def fails(path, *words):
 
 def test_attached_label_gives_turned_pixels_and_facts(tmp_path):
     pixels = scene()
-    frame = read_frame(write_img(tmp_path / NAME_1A, pixels))
+    frame = read(write_img(tmp_path / NAME_1A, pixels))
     assert frame.image.dtype == np.float32 and frame.image.flags.c_contiguous
     np.testing.assert_array_equal(frame.image, pixels[::-1])
     assert (frame.camera, frame.filter_number, frame.level, frame.unit) == ("FC2", 4, "1A", "DN")
@@ -147,7 +153,7 @@ def test_pdr_and_gdal_read_the_same_pixels(tmp_path, code):
     rasterio = pytest.importorskip("rasterio")
     pixels = scene(high=250) / (1 if code[-2] != "f" else 7)
     path = write_img(tmp_path / "A.IMG", pixels, code, facts={"DATA_SET_ID": '"X"'}, strips=False)
-    frame = read_frame(path)
+    frame = read(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         by_pdr = pdr.read(str(path))["IMAGE"]
@@ -159,7 +165,7 @@ def test_pdr_and_gdal_read_the_same_pixels(tmp_path, code):
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_line_ends_do_not_matter(tmp_path, end):
-    frame = read_frame(write_img(tmp_path / "A.IMG", scene(), end=end))
+    frame = read(write_img(tmp_path / "A.IMG", scene(), end=end))
     np.testing.assert_array_equal(frame.image, scene()[::-1])
 
 
@@ -177,13 +183,13 @@ def test_line_ends_do_not_matter(tmp_path, end):
 )
 def test_display_directions(tmp_path, line, sample, expected):
     facts = {"LINE_DISPLAY_DIRECTION": line, "SAMPLE_DISPLAY_DIRECTION": sample}
-    frame = read_frame(write_img(tmp_path / "A.IMG", scene(), facts=facts))
+    frame = read(write_img(tmp_path / "A.IMG", scene(), facts=facts))
     np.testing.assert_array_equal(frame.image, expected(scene()))
 
 
 def test_rows_of_other_missions_run_down_by_default(tmp_path):
     facts = {"LINE_DISPLAY_DIRECTION": None, "INSTRUMENT_ID": '"MSI"', "INSTRUMENT_HOST_ID": "NEAR"}
-    frame = read_frame(write_img(tmp_path / "A.IMG", scene(), facts=facts))
+    frame = read(write_img(tmp_path / "A.IMG", scene(), facts=facts))
     np.testing.assert_array_equal(frame.image, scene())
     assert frame.camera is None and frame.filter_number is None and frame.level is None
 
@@ -193,12 +199,12 @@ def test_subframe_lies_where_it_was_cut(tmp_path, directions):
     """A cut from a full stored frame must land on the same detector pixels as in the full frame."""
     facts = {"LINE_DISPLAY_DIRECTION": directions[0], "SAMPLE_DISPLAY_DIRECTION": directions[1]}
     stored = np.arange(1024 * 1024, dtype=np.float32).reshape(1024, 1024) / 128
-    whole = read_frame(write_img(tmp_path / "A.IMG", stored, "<f4", facts=facts))
+    whole = read(write_img(tmp_path / "A.IMG", stored, "<f4", facts=facts))
     assert whole.origin_xy == (0, 0) and not whole.subframe
     line, sample, rows, columns = 101, 300, 64, 200  # zero-based within the active array, as stored
     extra = {"FIRST_LINE": 17 + line, "FIRST_LINE_SAMPLE": 35 + sample}
     cut = stored[line : line + rows, sample : sample + columns]
-    part = read_frame(write_img(tmp_path / "B.IMG", cut, "<f4", facts=facts, extra=extra))
+    part = read(write_img(tmp_path / "B.IMG", cut, "<f4", facts=facts, extra=extra))
     assert part.subframe
     x, y = (int(v) for v in part.origin_xy)
     np.testing.assert_array_equal(part.image, whole.image[y : y + rows, x : x + columns])
@@ -206,19 +212,17 @@ def test_subframe_lies_where_it_was_cut(tmp_path, directions):
 
 def test_subframe_without_place_and_binned_frame_get_no_geometry(tmp_path):
     extra = {"FIRST_LINE": None, "FIRST_LINE_SAMPLE": None}
-    frame = read_frame(write_img(tmp_path / "A.IMG", scene(), extra=extra))
+    frame = read(write_img(tmp_path / "A.IMG", scene(), extra=extra))
     assert frame.geometry is None and "unknown place" in frame.notes[0]
-    frame = read_frame(write_img(tmp_path / "B.IMG", scene(), extra={"PIXEL_AVERAGING_WIDTH": 2}))
+    frame = read(write_img(tmp_path / "B.IMG", scene(), extra={"PIXEL_AVERAGING_WIDTH": 2}))
     assert frame.geometry is None and "binned" in frame.notes[0]
 
 
 def test_maps_are_no_views(tmp_path):
     path = tmp_path / "A.IMG"
-    facts = {
-        "OBJECT": "IMAGE_MAP_PROJECTION\n  MAP_PROJECTION_TYPE = MERCATOR\n  MAP_SCALE = 35 <m/pixel>\nEND_OBJECT"
-    }
-    facts |= {"LINE_DISPLAY_DIRECTION": None}
-    frame = read_frame(write_img(path, scene(), facts=facts, extra={"FIRST_LINE": None}))
+    group = "IMAGE_MAP_PROJECTION\n  MAP_PROJECTION_TYPE = MERCATOR\n  MAP_SCALE = 35 <m/pixel>\nEND_OBJECT"
+    facts = {"OBJECT": group, "LINE_DISPLAY_DIRECTION": None}
+    frame = read(write_img(path, scene(), facts=facts, extra={"FIRST_LINE": None}))
     np.testing.assert_array_equal(frame.image, scene())
     assert frame.geometry is None and not frame.subframe and "map-projected" in frame.notes[0]
     assert frame.label["MAP_SCALE"] == 0.035
@@ -235,14 +239,14 @@ def test_largest_image_object_is_the_frame(tmp_path):
     pad = 12 * RECORD - len(head) - 5
     swapped = head + b"END\r\n" + b" " * pad + rest.lstrip(b" ")
     path.write_bytes(swapped)
-    assert read_frame(path).shape == (32, 40)
+    assert read(path).shape == (32, 40)
 
 
 def test_detached_label_in_any_case_with_byte_pointer(tmp_path):
     pixels = scene()
     (tmp_path / "data.img").write_bytes(b"x" * 100 + pixels.astype("<u2").tobytes())
     label = write_detached(tmp_path / "A.LBL", "DATA.IMG", pixels, pointer='("DATA.IMG", 101 <BYTES>)')
-    frame = read_frame(label)
+    frame = read(label)
     np.testing.assert_array_equal(frame.image, pixels[::-1])
     assert frame.path == tmp_path / "data.img" and frame.name == "A.LBL"
 
@@ -253,7 +257,7 @@ def test_line_prefixes_and_scaling_are_applied(tmp_path):
     lines[:, 6:86] = pixels.astype("<u2").view("u1").reshape(32, 80)
     (tmp_path / "A.IMG").write_bytes(lines.tobytes())
     extra = {"LINE_PREFIX_BYTES": 6, "LINE_SUFFIX_BYTES": 4, "SCALING_FACTOR": 0.5, "OFFSET": -10.0}
-    frame = read_frame(write_detached(tmp_path / "A.LBL", "A.IMG", pixels, extra=extra))
+    frame = read(write_detached(tmp_path / "A.LBL", "A.IMG", pixels, extra=extra))
     np.testing.assert_array_equal(frame.image, pixels[::-1] * 0.5 - 10)
 
 
@@ -262,7 +266,7 @@ def test_fits_with_label(tmp_path):
     write_fits(tmp_path / "A.FIT", pixels)
     facts = {"DATA_SET_ID": '"DAWN-A-FC2-3-RDR-CERES-IMAGES-V1.0"', "FILTER_NUMBER": '"1"'}
     write_detached(tmp_path / "A.LBL", "A.FIT", pixels, ">f4", facts, pointer='("A.FIT", 2)')
-    frame = read_frame(tmp_path / "A.FIT")
+    frame = read(tmp_path / "A.FIT")
     np.testing.assert_array_equal(frame.image, pixels[::-1])
     assert (frame.level, frame.unit, frame.name) == ("1B", "W m-2 sr-1", "A.LBL")
 
@@ -272,7 +276,7 @@ def test_fits_unsigned_counts_are_scaled_once(tmp_path):
     write_fits(tmp_path / "A.FIT", pixels)
     write_detached(tmp_path / "A.LBL", "A.FIT", pixels, extra={"OFFSET": 32768}, pointer='("A.FIT", 2)')
     for path in (tmp_path / "A.LBL",):
-        np.testing.assert_array_equal(read_frame(path).image, pixels[::-1].astype(np.float32))
+        np.testing.assert_array_equal(read(path).image, pixels[::-1].astype(np.float32))
 
 
 def test_plain_fits_with_facts_in_its_header(tmp_path):
@@ -283,7 +287,7 @@ def test_plain_fits_with_facts_in_its_header(tmp_path):
         "QUATERNION_0": 0.5, "QUATERNION_1": -0.5, "QUATERNION_2": 0.5, "QUATERNION_3": 0.5,
         "SC_SUN_POSITION_VECTOR": "(1.0e8, 2.0e8, 2.0e8)", "FIRST_LINE": 17, "FIRST_LINE_SAMPLE": 35,
     }  # fmt: skip
-    frame = read_frame(write_fits(tmp_path / "A.fits", pixels, **header))
+    frame = read(write_fits(tmp_path / "A.fits", pixels, **header))
     np.testing.assert_array_equal(frame.image, pixels[::-1])
     assert (frame.camera, frame.filter_number, frame.unit, frame.level) == ("FC2", 3, "I/F", "1C")
     assert (frame.exposure_s, frame.target) == (1.5, "CERES")
@@ -317,7 +321,7 @@ def test_pds4(tmp_path):
     pixels[3, 4] = -1
     (tmp_path / "A.img").write_bytes(b"\0" * 64 + pixels.tobytes())
     (tmp_path / "A.xml").write_text(PDS4)
-    frame = read_frame(tmp_path / "A.xml")
+    frame = read(tmp_path / "A.xml")
     expected = 2 * pixels[::-1]
     expected[28, 4] = 0
     np.testing.assert_array_equal(frame.image, expected)
@@ -365,7 +369,7 @@ def test_vicar(tmp_path):
     lines[1:, 4:] = pixels.view("u1").reshape(32, 80)
     path = tmp_path / "A.IMG"
     path.write_bytes(label + lines.tobytes())
-    frame = read_frame(path)
+    frame = read(path)
     np.testing.assert_array_equal(frame.image, pixels)
     assert (frame.target, frame.exposure_s) == ("SATURN", 82.0)
     rasterio = pytest.importorskip("rasterio")
@@ -381,14 +385,14 @@ def test_label_facts_come_from_the_file_name_where_the_label_is_silent(tmp_path)
     silent = dict.fromkeys(
         ("INSTRUMENT_ID", "FILTER_NUMBER", "START_TIME", "DATA_SET_ID", "INSTRUMENT_HOST_ID")
     )
-    frame = read_frame(write_img(tmp_path / "FC11C0037521_15157143019F8I.IMG", scene(), facts=silent))
+    frame = read(write_img(tmp_path / "FC11C0037521_15157143019F8I.IMG", scene(), facts=silent))
     assert (frame.camera, frame.level, frame.filter_number, frame.unit) == ("FC1", "1C", 8, "I/F")
     assert frame.start_time == datetime(2015, 6, 6, 14, 30, 19)
 
 
 def test_instrument_id_outranks_data_set_and_file_name(tmp_path):
     facts = {"INSTRUMENT_ID": '"FC1"', "DATA_SET_NAME": '"DAWN FC2 RAW (EDR) CERES IMAGES V1.0"'}
-    assert read_frame(write_img(tmp_path / NAME_1A, scene(), facts=facts)).camera == "FC1"
+    assert read(write_img(tmp_path / NAME_1A, scene(), facts=facts)).camera == "FC1"
 
 
 @pytest.mark.parametrize(
@@ -411,7 +415,7 @@ def test_units(tmp_path, unit, code, dataset, filter_number, expected, factor):
         "DATA_SET_ID": f'"DAWN-A-FC2-{dataset}-CERES-IMAGES-V1.0"',
         "FILTER_NUMBER": f'"{filter_number}"',
     }
-    frame = read_frame(write_img(tmp_path / "A.IMG", scene(), code, facts, {"UNIT": unit}))
+    frame = read(write_img(tmp_path / "A.IMG", scene(), code, facts, {"UNIT": unit}))
     assert frame.unit == expected
     np.testing.assert_allclose(frame.image, scene()[::-1] * factor, rtol=1e-6)
 
@@ -421,7 +425,7 @@ def test_units(tmp_path, unit, code, dataset, filter_number, expected, factor):
     [('"1 CERES"', "CERES"), ('"4 VESTA"', "VESTA"), ('"N/A"', "CERES"), ("EROS", "EROS"), (None, "CERES")],
 )
 def test_target(tmp_path, said, target):
-    assert read_frame(write_img(tmp_path / "A.IMG", scene(), facts={"TARGET_NAME": said})).target == target
+    assert read(write_img(tmp_path / "A.IMG", scene(), facts={"TARGET_NAME": said})).target == target
 
 
 @pytest.mark.parametrize(
@@ -435,7 +439,7 @@ def test_target(tmp_path, said, target):
     ],
 )
 def test_lengths_come_in_km(tmp_path, text, km):
-    frame = read_frame(write_img(tmp_path / "A.IMG", scene(), facts={"SPACECRAFT_ALTITUDE": text}))
+    frame = read(write_img(tmp_path / "A.IMG", scene(), facts={"SPACECRAFT_ALTITUDE": text}))
     assert frame.label["SPACECRAFT_ALTITUDE"] == km
 
 
@@ -451,7 +455,7 @@ def test_lengths_come_in_km(tmp_path, text, km):
     ],
 )
 def test_exposures_come_in_seconds(tmp_path, text, seconds):
-    frame = read_frame(write_img(tmp_path / "A.IMG", scene(), facts={"EXPOSURE_DURATION": text}))
+    frame = read(write_img(tmp_path / "A.IMG", scene(), facts={"EXPOSURE_DURATION": text}))
     assert frame.exposure_s == (pytest.approx(seconds) if seconds else None)
 
 
@@ -477,7 +481,7 @@ def test_times(text, time):
 def test_special_values_are_masked_or_saturated(tmp_path):
     pixels = scene().astype("<f4") / 1e4
     pixels[0, :6] = [np.nan, np.inf, -3.4028226550889045e38, -1e32, -3.4028234663852886e38, -9]
-    frame = read_frame(
+    frame = read(
         write_img(
             tmp_path / "A.IMG", pixels, "<f4", extra={"MISSING_CONSTANT": -9}, facts={"DATA_SET_ID": '"X"'}
         )
@@ -494,16 +498,14 @@ def test_missing_constant_as_a_bit_pattern(tmp_path):
     pixels[2, 3] = 77.25
     bits = int(np.float32(-77.25).view(np.uint32))
     pixels[2, 4] = -77.25
-    frame = read_frame(
-        write_img(tmp_path / "A.IMG", pixels, "<f4", extra={"MISSING_CONSTANT": f"16#{bits:X}#"})
-    )
+    frame = read(write_img(tmp_path / "A.IMG", pixels, "<f4", extra={"MISSING_CONSTANT": f"16#{bits:X}#"}))
     assert frame.mask[29, 2:5].tolist() == [True, False, True]
 
 
 def test_counts_at_the_ceiling_are_saturated(tmp_path):
     pixels = scene()
     pixels[5, 5:8] = [16382, 16383, 16383]
-    frame = read_frame(write_img(tmp_path / "A.IMG", pixels))
+    frame = read(write_img(tmp_path / "A.IMG", pixels))
     assert np.argwhere(frame.saturated).tolist() == [[26, 6], [26, 7]]
 
 
@@ -675,7 +677,7 @@ def test_mutated_labels_give_a_frame_or_one_line(tmp_path, changes, data):
         content = content[:start] + data.draw(st.binary(max_size=20)) + content[start + cut :]
     path.write_bytes(content)
     try:
-        frame = read_frame(path)
+        frame = read(path)
     except ReadError as error:
         assert "\n" not in str(error)
     else:
@@ -703,7 +705,7 @@ def test_mutated_bytes_give_a_frame_or_one_line(tmp_path, kind, data):
         content = content[:start] + data.draw(st.binary(max_size=12)) + content[start + cut :]
     path.write_bytes(content)
     try:
-        frame = read_frame(path)
+        frame = read(path)
     except ReadError as error:
         assert "\n" not in str(error)
     else:
@@ -722,9 +724,39 @@ SURVEY = {
 """Facts of FC21A0038582 as its 1B label gives them: its camera model's vectors, seen from the spacecraft."""
 
 
+@pytest.mark.parametrize("level", ["1A", "1B"])
+@pytest.mark.parametrize("directions", [("UP", "RIGHT"), ("DOWN", "LEFT")])
+@pytest.mark.parametrize("kind", ["img", "fits"])
+def test_rendered_products_come_back(tmp_path, rendered, level, directions, kind):
+    from brightspot.simulate import write
+
+    write(rendered, tmp_path, kind, level=level, line_display=directions[0], sample_display=directions[1])
+    (item,) = find_inputs(tmp_path)
+    (frame,) = read_frames(item)
+    pixels = rendered.dn if level == "1A" else rendered.radiance
+    np.testing.assert_array_equal(frame.image, pixels.astype(np.float32))
+    assert (frame.level, frame.unit) == ((level, "DN") if level == "1A" else (level, "W m-2 sr-1"))
+    assert frame.exposure_s == pytest.approx(rendered.frame.exposure_s)
+    assert frame.target == "CERES" and frame.origin_xy == rendered.frame.origin_xy
+    if level == "1B":
+        x, y = (
+            np.array(frame.geometry.project(19.7, 239.6)),
+            np.array(rendered.frame.geometry.project(19.7, 239.6)),
+        )
+        np.testing.assert_allclose(x, y, atol=0.01)
+
+
+@pytest.fixture(scope="module")
+def rendered():
+    """The view of 14 and 15 April 2015 from 22,000 km, as rendered for the samples."""
+    from brightspot.simulate import observation_scene, render
+
+    return render(observation_scene("2015-04-15"))
+
+
 def test_label_geometry_reaches_the_frame(tmp_path):
     stored = np.arange(1024 * 1024, dtype=np.float32).reshape(1024, 1024) % 8191
-    frame = read_frame(write_img(tmp_path / "A.IMG", stored, "<f4", SURVEY, strips=False))
+    frame = read(write_img(tmp_path / "A.IMG", stored, "<f4", SURVEY, strips=False))
     assert frame.geometry is not None, frame.notes
     assert (frame.unit, frame.level) == ("W m-2 sr-1 nm-1", "1B")
     assert np.linalg.norm(frame.geometry.spacecraft_km) == pytest.approx(4869.547, abs=0.2)
@@ -735,7 +767,7 @@ def test_label_geometry_reaches_the_frame(tmp_path):
     assert float(ground.longitude_deg) == pytest.approx(343.03, abs=0.3)
     extra = {"FIRST_LINE": 17 + 512, "FIRST_LINE_SAMPLE": 35 + 300}
     cut = stored[512:768, 300:600]
-    part = read_frame(write_img(tmp_path / "B.IMG", cut, "<f4", SURVEY, extra, strips=False))
+    part = read(write_img(tmp_path / "B.IMG", cut, "<f4", SURVEY, extra, strips=False))
     x, y = part.origin_xy
     ground = part.geometry.ground(511.5 - x, 511.5 - y)
     assert float(ground.latitude_deg) == pytest.approx(-80.37, abs=0.05)
@@ -744,14 +776,14 @@ def test_label_geometry_reaches_the_frame(tmp_path):
 def test_contradicting_geometry_leaves_a_note(tmp_path):
     facts = SURVEY | {"QUATERNION": "(9.0, 9.0, 9.0, 9.0)"}
     stored = np.arange(1024 * 1024, dtype=np.float32).reshape(1024, 1024) % 8191
-    frame = read_frame(write_img(tmp_path / "A.IMG", stored, "<f4", facts, strips=False))
+    frame = read(write_img(tmp_path / "A.IMG", stored, "<f4", facts, strips=False))
     assert frame.geometry is None and "no geometry from the label" in frame.notes[0]
 
 
 def test_other_bodies_get_no_geometry_of_ceres(tmp_path):
     facts = SURVEY | {"TARGET_NAME": '"4 VESTA"'}
     stored = np.arange(1024 * 1024, dtype=np.float32).reshape(1024, 1024) % 8191
-    assert read_frame(write_img(tmp_path / "A.IMG", stored, "<f4", facts, strips=False)).geometry is None
+    assert read(write_img(tmp_path / "A.IMG", stored, "<f4", facts, strips=False)).geometry is None
 
 
 @needs_real
@@ -764,7 +796,7 @@ def test_real_1a_label_with_rendered_pixels(tmp_path):
     content[25 * 512 : 25 * 512 + pixels.size * 2] = pixels.astype("<u2").tobytes()
     path = tmp_path / "FC21A0038582_15170161546F6F.IMG"
     path.write_bytes(content)
-    frame = read_frame(path)
+    frame = read(path)
     np.testing.assert_array_equal(frame.image, pixels[::-1])
     assert (frame.camera, frame.filter_number, frame.level, frame.target) == ("FC2", 6, "1A", "CERES")
     assert frame.start_time == datetime(2015, 6, 19, 16, 15, 46, 345000)
@@ -775,11 +807,11 @@ def test_real_1a_label_with_rendered_pixels(tmp_path):
 @needs_real
 def test_real_products():
     other = SHARED / "real/other"
-    eros = read_frame(other / "m0126865998f4_2p_iof.fit")
+    eros = read(other / "m0126865998f4_2p_iof.fit")
     assert (eros.shape, eros.unit, eros.target, eros.exposure_s) == ((244, 537), "I/F", "EROS", 0.089)
     assert eros.image[~eros.mask].max() == pytest.approx(0.0577788, rel=1e-5)
     assert eros.image[:60].mean() < 0.2 * eros.image[120:180].mean()  # sky on top: rows were turned
-    mars = read_frame(next(other.glob("CAS-*.xml")))
+    mars = read(next(other.glob("CAS-*.xml")))
     assert (mars.shape, mars.unit, mars.target) == ((256, 1792), "I/F", "MARS")
     step = np.abs(np.diff(mars.image, axis=0)).mean()
     assert step < 2 * np.abs(np.diff(mars.image, axis=1)).mean()  # wrong axes would make stripes

@@ -29,6 +29,12 @@ def frames_of(path):
     return list(read_frames(next(iter(find_inputs(path)))))
 
 
+def read(path):
+    """The frame of a file, before anybody asks where on Ceres it is."""
+    (frame,) = frames_of(path)
+    return frame
+
+
 def fails(path, *words):
     with pytest.raises(ReadError) as caught:
         frames_of(path)
@@ -42,7 +48,7 @@ def fails(path, *words):
 def test_grey_pictures_keep_their_numbers(tmp_path, suffix):
     grey = ramp().astype(np.uint8)
     Image.fromarray(grey).save(tmp_path / f"a.{suffix}", lossless=True)
-    frame = read_frame(tmp_path / f"a.{suffix}")
+    frame = read(tmp_path / f"a.{suffix}")
     np.testing.assert_allclose(frame.image, grey, atol=1e-4)
     assert frame.unit == "display" and frame.display_stretched
     assert frame.image.dtype == np.float32 and not frame.mask.any() and not frame.saturated.any()
@@ -52,7 +58,7 @@ def test_grey_pictures_keep_their_numbers(tmp_path, suffix):
 def test_jpeg_is_close(tmp_path):
     smooth = (np.hypot(*np.mgrid[:64, :64]) * 2).astype(np.uint8)
     Image.fromarray(smooth).save(tmp_path / "a.JPG", quality=95)
-    np.testing.assert_allclose(read_frame(tmp_path / "a.JPG").image, smooth, atol=4)
+    np.testing.assert_allclose(read(tmp_path / "a.JPG").image, smooth, atol=4)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
@@ -60,7 +66,7 @@ def test_sixteen_bits(tmp_path, suffix):
     deep = (ramp() * 200).astype(np.uint16)
     deep[3:6, 3:6] = 65535
     Image.fromarray(deep).save(tmp_path / f"a.{suffix}")
-    frame = read_frame(tmp_path / f"a.{suffix}")
+    frame = read(tmp_path / f"a.{suffix}")
     np.testing.assert_array_equal(frame.image, deep)
     np.testing.assert_array_equal(frame.saturated, deep == 65535)
 
@@ -74,7 +80,7 @@ def test_tiff_of_other_samples(tmp_path, dtype, order):
     if dtype[0] == "f":
         values[2, 2] = np.nan
     tifffile.imwrite(tmp_path / "a.tif", values, byteorder=order)
-    frame = read_frame(tmp_path / "a.tif")
+    frame = read(tmp_path / "a.tif")
     assert frame.mask[2, 2] == (dtype[0] == "f")
     np.testing.assert_array_equal(frame.image[~frame.mask], values.astype(np.float32)[~frame.mask])
 
@@ -87,7 +93,7 @@ def test_deep_colour_tiff_is_not_cut_to_eight_bits(tmp_path, planar):
     stored = colour if planar == "contig" else np.moveaxis(colour, -1, 0)
     tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", planarconfig=planar)
     expected = colour @ np.array([0.2126, 0.7152, 0.0722])
-    np.testing.assert_allclose(read_frame(tmp_path / "a.tif").image, expected, rtol=1e-5)
+    np.testing.assert_allclose(read(tmp_path / "a.tif").image, expected, rtol=1e-5)
 
 
 def test_tiff_nodata_is_masked(tmp_path):
@@ -96,7 +102,7 @@ def test_tiff_nodata_is_masked(tmp_path):
     values = ramp().astype(np.float32)
     values[4, 5] = -9999
     tifffile.imwrite(tmp_path / "a.tif", values, extratags=[(42113, "s", 0, "-9999", True)])
-    frame = read_frame(tmp_path / "a.tif")
+    frame = read(tmp_path / "a.tif")
     assert np.argwhere(frame.mask).tolist() == [[4, 5]] and frame.image[4, 5] == 0
 
 
@@ -107,7 +113,7 @@ def test_colour_becomes_luminance_and_alpha_a_mask(tmp_path):
     colour[15:, :, :3] = 200
     colour[0, 0, 3] = 0
     Image.fromarray(colour).save(tmp_path / "a.png")
-    frame = read_frame(tmp_path / "a.png")
+    frame = read(tmp_path / "a.png")
     assert np.argwhere(frame.mask).tolist() == [[0, 0]]
     values = frame.image[[1, 6, 11, 16], 3]
     np.testing.assert_allclose(values, [200 * 0.2126, 200 * 0.7152, 200 * 0.0722, 200], rtol=1e-5)
@@ -116,10 +122,10 @@ def test_colour_becomes_luminance_and_alpha_a_mask(tmp_path):
 def test_palette_and_transparent_grey(tmp_path):
     colour = np.stack([ramp() // 50 * 50] * 3, axis=-1).astype(np.uint8)
     Image.fromarray(colour).quantize(16).save(tmp_path / "p.png")
-    np.testing.assert_allclose(read_frame(tmp_path / "p.png").image, colour[..., 0], atol=1e-3)
+    np.testing.assert_allclose(read(tmp_path / "p.png").image, colour[..., 0], atol=1e-3)
     grey = ramp().astype(np.uint8)
     Image.fromarray(grey).save(tmp_path / "g.png", transparency=15)
-    np.testing.assert_array_equal(read_frame(tmp_path / "g.png").mask, grey == 15)
+    np.testing.assert_array_equal(read(tmp_path / "g.png").mask, grey == 15)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -130,7 +136,7 @@ def test_exif_orientation(tmp_path, orientation, suffix):
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(stored).save(tmp_path / f"a.{suffix}", exif=exif)
-    image = read_frame(tmp_path / f"a.{suffix}").image
+    image = read(tmp_path / f"a.{suffix}").image
     bright = image[4:12, 4:12].mean(), image[4:12, -12:-4].mean(), image[-12:-4, -12:-4].mean()
     corner = {1: 0, 2: 1, 3: 2, 4: 3, 5: 0, 6: 1, 7: 2, 8: 3}[orientation]  # TL, TR, BR, BL
     assert image.shape == ((32, 48) if orientation < 5 else (48, 32))
@@ -223,6 +229,22 @@ def test_bombs_are_refused_before_decoding(tmp_path):
     fails(tmp_path / "a.gif", "claims more pixels")
 
 
+def test_a_picture_larger_than_its_bytes_can_hold_is_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(4000, 4000))
+    fails(tmp_path / "a.png", "4000 x 4000", "bytes")
+
+
+def test_a_gif_that_grows_on_its_way_is_refused(tmp_path):
+    """The second picture claims a box far outside the canvas of the first."""
+    path = tmp_path / "a.gif"
+    animation(path, 2)
+    content = bytearray(path.read_bytes())
+    second = content.rindex(b",\x00\x00" if b",\x00\x00" in content[200:] else b",")
+    content[second + 1 : second + 9] = struct.pack("<HHHH", 0, 0, 8000, 4000)
+    path.write_bytes(content)
+    fails(path, "8000 x 4000")
+
+
 def test_compressed_tiff_that_only_tifffile_knows_is_refused(tmp_path):
     import tifffile
 
@@ -266,7 +288,7 @@ def test_white_patches_are_saturated_from_four_pixels_on(tmp_path):
     Image.fromarray(np.stack([grey] * 3, axis=-1)).save(tmp_path / "a.png")
     expected = np.zeros(grey.shape, bool)
     expected[20:22, 20:22] = True
-    np.testing.assert_array_equal(read_frame(tmp_path / "a.png").saturated, expected)
+    np.testing.assert_array_equal(read(tmp_path / "a.png").saturated, expected)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +304,7 @@ def test_white_patches_are_saturated_from_four_pixels_on(tmp_path):
 )
 def test_facts_in_file_names(tmp_path, name, facts):
     Image.fromarray(ramp().astype(np.uint8)).save(tmp_path / name)
-    frame = read_frame(tmp_path / name)
+    frame = read(tmp_path / name)
     assert (frame.camera, frame.filter_number, frame.level, frame.start_time, frame.target) == facts
 
 
@@ -330,9 +352,9 @@ def test_real_rotation_has_the_spots_where_they_were_seen():
 @needs_real
 def test_real_pictures():
     for path in (SHARED / "real/frames").glob("*.jpg"):
-        frame = read_frame(path)
+        frame = read(path)
         assert frame.shape == (1024, 1024) and frame.target == "CERES"
-    assert read_frame(SHARED / "real/frames/ceres_fc_001.jpg").saturated[554:590, 690:703].sum() > 40
-    assert not read_frame(SHARED / "real/frames/ceres_fc_007.jpg").saturated.any()
-    vesta = read_frame(SHARED / "real/other/vesta_opnav022.png")
+    assert read(SHARED / "real/frames/ceres_fc_001.jpg").saturated[554:590, 690:703].sum() > 40
+    assert not read(SHARED / "real/frames/ceres_fc_007.jpg").saturated.any()
+    vesta = read(SHARED / "real/other/vesta_opnav022.png")
     assert vesta.target == "VESTA" and not vesta.mask.any()

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from brightspot.errors import BrightspotError
+from brightspot.errors import NothingLit
 
 STEP = 8
 """Width of a block in pixels: fine enough for the limb's gradient, 64 pixels to average."""
@@ -71,8 +71,9 @@ class Background(NamedTuple):
 
     def at(self, mesh: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Value of a mesh at pixels (nearest block)."""
-        j = np.clip(((np.asarray(y) - self.y0) // self.step).astype(int), 0, mesh.shape[0] - 1)
-        i = np.clip(((np.asarray(x) - self.x0) // self.step).astype(int), 0, mesh.shape[1] - 1)
+        j = ((np.floor(np.asarray(y) + 0.5) - self.y0) // self.step).astype(int)
+        i = ((np.floor(np.asarray(x) + 0.5) - self.x0) // self.step).astype(int)
+        j, i = np.clip(j, 0, mesh.shape[0] - 1), np.clip(i, 0, mesh.shape[1] - 1)
         return mesh[j, i]
 
 
@@ -114,7 +115,7 @@ def estimate_background(
 
     Raises
     ------
-    BrightspotError
+    NothingLit
         If nothing in the image is lit.
     """
     from brightspot._kernels import background as kernels
@@ -125,7 +126,7 @@ def estimate_background(
     mean, share = kernels.block_means(image, usable, pedestal32, np.float32(0.0), *layout)
     bright = mean[share > 0.25]
     if bright.size == 0 or not np.any(bright > 0):
-        raise BrightspotError("nothing in the image is lit; give a frame that shows the sunlit surface")
+        raise NothingLit("nothing in the image is lit; give a frame that shows the sunlit surface")
     floor = np.float32(LIT_FRACTION * np.percentile(bright, 90.0))
     mean, share = kernels.block_means(image, usable, pedestal32, floor, *layout)
     lit = share > 0.5
@@ -136,7 +137,7 @@ def estimate_background(
         value = value / np.where(on_disk, disk, 1.0)
     weight = np.where(lit, share, 0.0).astype(np.float64)
     if not lit.any():
-        raise BrightspotError("nothing in the image is lit; give a frame that shows the sunlit surface")
+        raise NothingLit("nothing in the image is lit; give a frame that shows the sunlit surface")
     log_value = np.log(np.where(lit, value, 1.0))
     log_level, _ = kernels.robust_planes(log_value, weight, half_window, 5, 2.0, 2.5, 6.0)
     known = np.isfinite(log_level)

@@ -116,12 +116,12 @@ COLUMNS = tuple(
 
 MEASURED = (
     "x", "y", "area", "xx", "xy", "yy", "threshold_area", "excess", "mean", "peak", "offset",
-    "rms", "n", "saturated", "lost", "edge", "aperture", "height",
+    "rms", "n", "saturated", "lost", "edge", "aperture", "height", "value",
 )  # fmt: skip
 """Columns that the kernel ``measure`` writes, pixels and ratios."""
 
 RESOLVED = 2.3
-"""Half-maximum width in px from which on a size is right to 10 per cent (simulated discs, PSF FWHM 1.4 px)."""
+"""Half-maximum width in px from which a size is right to 10 per cent (simulated discs, PSF FWHM 1.4 px)."""
 
 CORRELATED_PIXELS = 7.1
 """Pixels that the 3 x 3 binomial kernel averages: 1 / sum of its squared weights."""
@@ -166,10 +166,13 @@ def remove_psf(diameter: np.ndarray, psf_fwhm: float) -> np.ndarray:
     """
     true, seen = _widening()
     share = np.asarray(diameter, np.float64) / psf_fwhm
-    return np.where(share >= seen[-1], share, np.interp(share, seen, true, left=0.0)) * psf_fwhm
+    # Of a wide disc only the rim's curvature matters: it draws the half maximum in by 2 sigma^2 / D.
+    wide = 0.5 * (share + np.sqrt(share**2 + 4.0 * 2.0 / (8.0 * np.log(2.0))))
+    return np.where(share >= seen[-1], wide, np.interp(share, seen, true, left=0.0)) * psf_fwhm
 
 
 def measure_footprints(
+    image: np.ndarray,
     background: Background,
     segmentation: Segmentation,
     saturated: np.ndarray,
@@ -183,6 +186,8 @@ def measure_footprints(
 
     Parameters
     ----------
+    image : numpy.ndarray
+        (rows, columns) float32, the frame's values.
     background, segmentation : Background, Segmentation
         The levelled frame and its objects.
     saturated : numpy.ndarray
@@ -206,7 +211,7 @@ def measure_footprints(
     b, s = background, segmentation
     out = np.zeros((len(chosen), kernels.N_COLUMNS))
     kernels.measure(
-        b.ratio, b.smooth, s.labels, b.usable, saturated, -1 if dark else 1,
+        image, b.ratio, b.smooth, s.labels, b.usable, saturated, -1 if dark else 1,
         np.ascontiguousarray(chosen, np.int64), s.peak, s.box, s.n_pixels,
         np.ascontiguousarray(threshold, np.float32), b.rms, margin, b.step, b.y0, b.x0, out,
     )  # fmt: skip
@@ -253,13 +258,13 @@ def _place(frame: Frame, x: np.ndarray, y: np.ndarray) -> _Place:
 def _axes_km(
     measured: dict[str, np.ndarray], scale_km: np.ndarray, psf_fwhm: float
 ) -> tuple[np.ndarray, ...]:
-    """Full axes at half maximum in the tangent plane, km; the PSF's second moment taken out."""
-    psf = (psf_fwhm / 4.0) ** 2  # of a disc as wide as the PSF, as outlines are measured
-    xx = np.maximum(measured["xx"] - psf, 1.0 / 192.0)
-    yy = np.maximum(measured["yy"] - psf, 1.0 / 192.0)
-    limit = 0.999 * np.sqrt(xx * yy)
-    xy = np.clip(measured["xy"], -limit, limit)
-    moment = np.stack([np.stack([xx, xy], -1), np.stack([xy, yy], -1)], -2)
+    """Full axes at half maximum in the tangent plane, km; each narrowed by what the PSF widened it."""
+    moment = np.stack(
+        [np.stack([measured["xx"], measured["xy"]], -1), np.stack([measured["xy"], measured["yy"]], -1)], -2
+    )
+    value, vector = np.linalg.eigh(moment)
+    axes = remove_psf(4.0 * np.sqrt(np.maximum(value, 0.0)), psf_fwhm)
+    moment = (vector * (axes[:, None, :] / 4.0) ** 2) @ np.swapaxes(vector, -1, -2)
     ground = scale_km @ moment @ np.swapaxes(scale_km, -1, -2)
     known = np.isfinite(ground).all(axis=(-1, -2))
     values = np.full((len(known), 2), np.nan)
@@ -353,9 +358,11 @@ def complete_rows(
     believed = frame.scale.believed if frame.scale is not None else None
     scale_error = 0.0 if believed is None else believed.error_km_per_pixel / believed.km_per_pixel
     blur = psf_fwhm * m["rms"] / np.maximum(m["peak"], 1e-6)
-    error = np.sqrt(0.1**2 + (0.5 * blur) ** 2 + (2.0 * blur) ** 2 / np.maximum(np.pi * halfmax, 1.0))
+    error = np.sqrt(0.15**2 + (0.5 * blur) ** 2 + (2.0 * blur) ** 2 / np.maximum(np.pi * halfmax, 1.0))
     error_km = pixel_km * np.hypot(error, halfmax * scale_error)
-    value = background.at(background.level, x, y) * (1.0 + sign * m["offset"]) * contrast
+    peak_y, peak_x = segmentation.peak_yx[chosen].T
+    surroundings = 1.0 + sign * m["offset"]
+    value = m["value"] - background.pedestal
     iof, equigonal, normal = _albedos(frame, value, x, y, disk_model)
     # The facet that would have to do it faces a neighbourhood whose mean slope is the spheroid's.
     slope = slope_needed_deg(peak, place.incidence_deg, place.emission_deg, place.phase_deg, disk_model)
@@ -376,7 +383,7 @@ def complete_rows(
         "diameter_halfmax_km": halfmax * pixel_km,
         "diameter_deconvolved_km": np.where(unresolved, np.nan, disc * pixel_km),
         "diameter_error_km": error_km,
-        "diameter_limit_km": np.where(unresolved, halfmax * pixel_km + error_km, np.nan),
+        "diameter_limit_km": np.where(unresolved, halfmax * pixel_km + 2.0 * error_km, np.nan),
         "diameter_halfmax": halfmax,
         "major_axis_km": np.where(unresolved, np.nan, major),
         "minor_axis_km": np.where(unresolved, np.nan, minor),
@@ -403,7 +410,10 @@ def complete_rows(
         "reasons": np.asarray(reasons(features, slope), object),
         "flags": np.asarray(flag_names(flags), object),
         "excess_area_px": m["excess"],
-        "_brightness": value * peak / contrast,
+        "_peak_x": peak_x.astype(float),
+        "_peak_y": peak_y.astype(float),
+        "_brightness": background.at(background.level, peak_x, peak_y) * surroundings * peak,
+        "_surroundings": background.at(background.level, peak_x, peak_y) * surroundings,
     }
 
 
@@ -419,7 +429,12 @@ def to_full_resolution(rows: dict[str, np.ndarray], factor: int, corner: tuple[i
     corner : tuple of int
         The frame's pixel (x, y) at which the first binned pixel begins.
     """
-    for name, start in zip(("x_centroid", "y_centroid"), corner, strict=True):
+    for name, start in (
+        ("x_centroid", corner[0]),
+        ("y_centroid", corner[1]),
+        ("_peak_x", corner[0]),
+        ("_peak_y", corner[1]),
+    ):
         rows[name] = rows[name] * factor + start + 0.5 * (factor - 1) if factor > 1 else rows[name]
     rows["diameter_halfmax"] = rows["diameter_halfmax"] * factor
     for name in ("pixel_scale_km", "pixel_scale_error_km"):

@@ -21,3 +21,7 @@ class ScaleError(BrightspotError):
 
 class UsageError(BrightspotError):
     """A setting or option is out of range or contradicts another one."""
+
+
+class NothingLit(BrightspotError):
+    """No sunlit surface in an image."""

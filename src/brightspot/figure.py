@@ -3,8 +3,8 @@
 `show` draws on matplotlib axes (yours, or new ones); `save_overlay` writes the picture of one
 detection to a file without touching pyplot, so it is safe in threads and worker processes.
 
-The display stretch is for the eye only. Colours are those of Okabe and Ito, which people with
-colour-vision deficiencies can tell apart (https://jfly.uni-koeln.de/color/).
+Colours are those of Okabe and Ito, which people with colour-vision deficiencies can tell apart
+(https://jfly.uni-koeln.de/color/).
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def show(
     ax: Axes | None = None,
     stretch: str = "asinh",
     labels: bool = True,
+    crop: bool = False,
 ) -> Axes:
     """Draw a frame, or a detection with its outlines, on matplotlib axes.
 
@@ -58,6 +59,8 @@ def show(
         One of `STRETCHES`.
     labels : bool
         Write each spot's ``detection_id`` beside it.
+    crop : bool
+        Leave out sky around a body that fills a small part of the frame.
 
     Returns
     -------
@@ -86,11 +89,12 @@ def show(
         _draw_outlines(ax, detection)
         if labels:
             _draw_labels(ax, detection)
-    _draw_scale_bar(ax, frame)
-    _draw_arrows(ax, frame)
+    view = lit_box(frame) if crop else _whole(frame)
+    _draw_scale_bar(ax, frame, view)
+    _draw_arrows(ax, frame, view)
     ax.set_title(title(frame_or_detection), fontsize=9, loc="left", parse_math=False)
-    ax.set_xlim(-0.5, frame.shape[1] - 0.5)
-    ax.set_ylim(frame.shape[0] - 0.5, -0.5)
+    ax.set_xlim(view[0], view[2])
+    ax.set_ylim(view[3], view[1])
     return ax
 
 
@@ -99,7 +103,7 @@ def save_overlay(
     path: str | os.PathLike[str],
     *,
     stretch: str = "asinh",
-    size_px: int = 1024,
+    size_px: int | None = None,
     dpi: int = 100,
     cutouts: bool = True,
 ) -> Path:
@@ -113,8 +117,9 @@ def save_overlay(
         Where to; an existing file is replaced in one step, never left half written.
     stretch : str
         One of `STRETCHES`.
-    size_px : int
-        Length in pixels of the picture's longer side as seen on a screen (at 100 dpi).
+    size_px : int, optional
+        Length in pixels of the picture's longer side as seen on a screen (at 100 dpi); by default 1024, less for
+        frames smaller than 256 pixels.
     dpi : int
         Resolution; 100 for a screen, 300 for print (the same layout, three times the pixels).
     cutouts : bool
@@ -139,6 +144,7 @@ def save_overlay(
     assert isinstance(frame, Frame)
     boxes = cutout_boxes(detection) if detection is not None and cutouts else []
     rows, columns = frame.shape
+    size_px = size_px or int(np.clip(4 * max(rows, columns), 480, 1024))
     # Very flat or very tall pictures are letterboxed, so that title and bar keep room.
     aspect = float(np.clip(columns / rows, 0.5, 2.5))
     width = size_px / 100 * min(1.0, aspect)
@@ -148,7 +154,7 @@ def save_overlay(
     figure = Figure(figsize=(full_width, full_height), facecolor="black")
     canvas = FigureCanvasAgg(figure)
     ax = figure.add_axes((0.0, 0.0, width / full_width, height / full_height))
-    show(frame_or_detection, ax=ax, stretch=stretch)
+    show(frame_or_detection, ax=ax, stretch=stretch, crop=True)
     ax.set_title("")
     for k, box in enumerate(boxes):
         assert detection is not None
@@ -210,7 +216,10 @@ def _draw_cutout(ax: Axes, detection: Detection, box: tuple[int, int, int]) -> N
     names = ", ".join(str(row["detection_id"]) for row in near[:6])
     size_km = near[0]["diameter_halfmax_km"] if near else np.nan
     size = f"  {size_km:.3g} km" if np.isfinite(size_km) else ""
-    ax.text(0.03, 0.97, f"{names}{size}", color="white", fontsize=8, va="top", transform=ax.transAxes)
+    behind = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1.5}
+    ax.text(
+        0.03, 0.97, f"{names}{size}", color="white", fontsize=8, va="top", transform=ax.transAxes, bbox=behind
+    )
 
 
 def _by_snr(detection: Detection) -> list[dict[str, Any]]:
@@ -272,20 +281,63 @@ def display_grey(frame: Frame, stretch: str = "asinh") -> np.ndarray:
         values = image[good]
     if values.size == 0:
         return np.zeros(frame.shape, np.uint8)
-    low, high = (float(v) for v in np.percentile(values, (0.5, 99.9)))
+    low, high = float(np.percentile(values, 0.5)), float(np.percentile(values, 99.9))
     # The surface is what rises above the sky; without this a small disk would set no level at all.
     surface = values[values > low + 0.06 * (high - low)]
     bright = float(np.percentile(surface, 99.0)) if surface.size else high
-    span = max(bright - low, np.finfo(np.float32).tiny)
+    span = max(bright - low, float(np.finfo(np.float32).tiny))
     with np.errstate(over="ignore", invalid="ignore"):
         level = np.nan_to_num((image - np.float32(low)) / np.float32(span), nan=0.0, posinf=1.0, neginf=0.0)
     if stretch == "asinh":
-        top = max(1.0, float(level[good].max()))
+        top = float(max(1.0, np.max(level[good])))
         soft = np.float32(4.0)
         level = np.arcsinh(soft * np.maximum(level, 0)) / np.arcsinh(soft * np.float32(top))
     grey = (np.clip(level, 0, 1) * 255).astype(np.uint8)
     grey[frame.mask] = 0
     return grey
+
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom edge in pixel coordinates."""
+
+
+def _whole(frame: Frame) -> Box:
+    return -0.5, -0.5, frame.shape[1] - 0.5, frame.shape[0] - 0.5
+
+
+def lit_box(frame: Frame, margin: float = 0.12) -> Box:
+    """The part of a frame that shows the lit body, in the frame's proportions.
+
+    Parameters
+    ----------
+    frame : Frame
+        Its image and mask are used.
+    margin : float
+        Room around the lit part, as a share of its longer side.
+
+    Returns
+    -------
+    tuple of float
+        Left, top, right and bottom edge in pixels; the whole frame where the body fills most of it.
+    """
+    rows, columns = frame.shape
+    step = max(1, min(rows, columns) // 64)
+    image = np.where(frame.mask, 0, frame.image)[: rows // step * step, : columns // step * step]
+    mean = image.reshape(rows // step, step, columns // step, step).mean(axis=(1, 3))
+    low, high = float(np.percentile(mean, 0.5)), float(np.percentile(mean, 99.5))
+    lit = mean > low + 0.08 * (high - low)
+    # A single bright block is a cosmic ray or a star, not the body.
+    j, i = np.flatnonzero(lit.sum(axis=1) > 1), np.flatnonzero(lit.sum(axis=0) > 1)
+    if min(j.size, i.size) == 0:
+        return _whole(frame)
+    left, right, top, bottom = (step * int(k) for k in (i[0], i[-1] + 1, j[0], j[-1] + 1))
+    share = (1 + 2 * margin) * max((right - left) / columns, (bottom - top) / rows)
+    if share > 0.8:
+        return _whole(frame)
+    width, height = share * columns, share * rows
+    x = float(np.clip((left + right - width) / 2, 0, columns - width)) - 0.5
+    y = float(np.clip((top + bottom - height) / 2, 0, rows - height)) - 0.5
+    return x, y, x + width, y + height
 
 
 def outline_segments(segmentation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -385,23 +437,26 @@ def _draw_labels(ax: Axes, detection: Detection) -> None:
             ha="left" if right else "right",
             va="center",
             annotation_clip=True,
+            path_effects=_halo(),
         )
 
 
-def _draw_scale_bar(ax: Axes, frame: Frame) -> None:
+def _draw_scale_bar(ax: Axes, frame: Frame, view: Box) -> None:
     from matplotlib.patches import Rectangle
 
     if frame.scale is None or frame.scale.pixel_scale_km is None:
         return
-    rows, columns = frame.shape
-    if min(rows, columns) < 16:
+    left, top, right, bottom = view
+    width, height = right - left, bottom - top
+    if min(width, height) < 16:
         return
-    bar_km = round_length(0.25 * columns * frame.scale.pixel_scale_km)
+    bar_km = round_length(0.25 * width * frame.scale.pixel_scale_km)
     bar = bar_km / frame.scale.pixel_scale_km
-    x, y, thick = 0.03 * columns, 0.965 * rows, 0.006 * rows
-    ax.add_patch(Rectangle((x - 0.5, y), bar, thick, facecolor=INK, edgecolor="black", linewidth=0.5))
+    x, y, thick = left + 0.03 * width, top + 0.965 * height, 0.006 * height
+    ax.add_patch(Rectangle((x, y), bar, thick, facecolor=INK, edgecolor="black", linewidth=0.5))
     text = f"{bar_km * 1000:.0f} m" if bar_km < 1 else f"{bar_km:.0f} km"
-    ax.text(x, y - 0.008 * rows, text, color=INK, fontsize=9, ha="left", va="bottom")
+    place = (x, y - 0.008 * height)
+    ax.text(*place, text, color=INK, fontsize=9, ha="left", va="bottom", path_effects=_halo())
 
 
 def arrow_directions(frame: Frame) -> dict[str, tuple[float, float]]:
@@ -432,17 +487,28 @@ def arrow_directions(frame: Frame) -> dict[str, tuple[float, float]]:
     }
 
 
-def _draw_arrows(ax: Axes, frame: Frame) -> None:
+def _draw_arrows(ax: Axes, frame: Frame, view: Box) -> None:
     """North and Sun in the lower right corner."""
-    rows, columns = frame.shape
-    length = 0.05 * max(rows, columns)
-    x, y = columns - 2.2 * length, rows - 2.2 * length
+    left, top, right_edge, bottom = view
+    length = 0.05 * max(right_edge - left, bottom - top)
+    x, y = right_edge - 2.2 * length, bottom - 2.2 * length
     for text, (right, down) in arrow_directions(frame).items():
         dx, dy = right * length, down * length
         ax.annotate(
             "",
             (x + dx, y + dy),
             (x, y),
-            arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0},
-        )
-        ax.text(x + 1.4 * dx, y + 1.4 * dy, text, color=INK, fontsize=8, ha="center", va="center")
+            arrowprops={
+                "arrowstyle": "-|>", "color": INK, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0,
+                "path_effects": _halo(2.5),
+            },
+        )  # fmt: skip
+        place = (x + 1.4 * dx, y + 1.4 * dy)
+        ax.text(*place, text, color=INK, fontsize=8, ha="center", va="center", path_effects=_halo())
+
+
+def _halo(linewidth: float = 2.0) -> list[Any]:
+    """A dark rim, so that light ink can be read on light ground."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    return [Stroke(linewidth=linewidth, foreground="black"), Normal()]

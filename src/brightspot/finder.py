@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from brightspot.errors import UsageError
+from brightspot.errors import NothingLit, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,19 +36,6 @@ CANDIDATE_EXCESS = 0.10
 
 CANDIDATE_SIGMA = 2.0
 """... and in units of the local scatter: a permissive pass, the judge decides."""
-
-
-FACTORS = (1, 4, 16)
-"""Binnings at which spots are looked for: the level follows what is wider than 88 binned pixels."""
-
-LEAST_COARSE_SIDE = 48
-"""Least side of a binned image."""
-
-LEAST_COARSE_WIDTH = 6.0
-"""Half-maximum diameter in binned pixels from which a coarse detection counts; finer ones see the rest."""
-
-DISTINCT = 1.3
-"""Contrast by which a spot on or beside a larger one is a place of its own."""
 
 
 class Candidates(NamedTuple):
@@ -170,15 +156,26 @@ class SpotFinder:
 
         Raises
         ------
-        BrightspotError
-            If nothing in the frame is lit, or the preset needs what the frame does not carry.
+        NothingLit
+            If nothing in the frame is lit.
+        UsageError
+            If the preset needs what the frame does not carry.
         """
         import numpy as np
 
         from brightspot.catalog import empty_catalog, tabulate, to_full_resolution
+        from brightspot.pyramid import Part, binnings, coarsen, join_once, number_footprints, without_spots
 
-        parts: list[_Part] = []
-        for factor, corner, view, background, candidates in self.views(frame):
+        parts: list[Part] = []
+        left = frame
+        for factor, corner in binnings(frame.shape):
+            view = coarsen(left, factor, corner)
+            try:
+                background, candidates = self.candidates(view)
+            except NothingLit:
+                if factor == 1:
+                    raise
+                break  # the lit part is narrower than a block of bins
             if factor == 1:
                 finest = background
             new = []
@@ -186,8 +183,10 @@ class SpotFinder:
                 rows = self._rows(view, background, c, factor)
                 if rows is not None:
                     to_full_resolution(rows, factor, corner)
-                    new.append(_Part(factor, corner, background, c.segmentation.labels, rows))
-            parts = _once(parts, new)
+                    new.append(Part(factor, corner, background, c.segmentation, rows))
+            parts = join_once(parts, new)
+            for part in new:
+                left = without_spots(left, part, self.min_confidence)
         if not parts:
             labels = np.zeros(frame.shape, np.int32)
             return Detection(frame, empty_catalog(), labels, finest, self)
@@ -195,29 +194,9 @@ class SpotFinder:
         order = np.lexsort((merged["x_centroid"], merged["y_centroid"], -np.abs(merged["excess_area_px"])))
         number = np.empty(len(order), np.int32)
         number[order] = np.arange(1, len(order) + 1)
-        labels = _number_footprints(frame.shape, parts, number)
+        labels = number_footprints(frame.shape, parts, number)
         catalog = tabulate(frame, {name: np.asarray(column)[order] for name, column in merged.items()})
         return Detection(frame, catalog, labels, finest, self)
-
-    def views(
-        self, frame: Frame
-    ) -> Iterator[tuple[int, tuple[int, int], Frame, Background, list[Candidates]]]:
-        """What stands out at each binning: small places in the frame itself, large ones in binned views.
-
-        Yields
-        ------
-        tuple
-            Binning factor; the frame's pixel (x, y) where the first bin begins; the binned frame; its
-            background; its candidates.
-        """
-        from brightspot.background import mesh_layout
-
-        for factor in FACTORS:
-            if factor > 1 and min(frame.shape) // factor < LEAST_COARSE_SIDE:
-                break
-            _, _, y0, x0 = mesh_layout(frame.shape, factor)
-            view = frame if factor == 1 else _coarsen(frame, factor, (x0, y0))
-            yield factor, (x0, y0), view, *self.candidates(view)
 
     def candidates(self, frame: Frame) -> tuple[Background, list[Candidates]]:
         """Everything that stands out, before it is judged.
@@ -297,6 +276,7 @@ class SpotFinder:
         import numpy as np
 
         from brightspot.catalog import complete_rows, measure_footprints
+        from brightspot.pyramid import LEAST_COARSE_WIDTH
         from brightspot.shading import albedo_confidence
 
         dark, found, features = candidates
@@ -310,7 +290,9 @@ class SpotFinder:
         if len(chosen) == 0:
             return None
         ends = self._end_of_footprint(frame, background, found, dark=dark)
-        measured = measure_footprints(background, found, frame.saturated, chosen, ends, dark=dark)
+        measured = measure_footprints(
+            frame.image, background, found, frame.saturated, chosen, ends, dark=dark
+        )
         rows = complete_rows(
             frame, background, found, features[chosen], chosen, measured,
             dark=dark, psf_fwhm=self.psf_fwhm / factor, disk_model=self.disk_function,
@@ -348,147 +330,6 @@ class SpotFinder:
         if self.kind == "normal_albedo":
             return rows["normal_albedo"] <= self.limit if dark else rows["normal_albedo"] >= self.limit
         return peak - rms <= 1.0 / self.limit if dark else peak + rms >= self.limit
-
-
-class _Part(NamedTuple):
-    """Rows of one polarity found at one binning, with the labels their ``_object`` refers to.
-
-    Binned pixel (y, x) covers the frame's pixels from ``corner`` (x, y) + factor * (x, y).
-    """
-
-    factor: int
-    corner: tuple[int, int]
-    background: Background
-    labels: np.ndarray
-    rows: dict[str, np.ndarray]
-
-    def take(self, keep: np.ndarray) -> _Part:
-        """The rows for which ``keep`` is True."""
-        return self._replace(rows={name: column[keep] for name, column in self.rows.items()})
-
-    def binned(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Row and column of the binned pixels under the frame's pixels, as integers within the image."""
-        import numpy as np
-
-        j = np.floor((y + 0.5 - self.corner[1]) / self.factor).astype(int)
-        i = np.floor((x + 0.5 - self.corner[0]) / self.factor).astype(int)
-        rows, columns = self.labels.shape
-        return np.clip(j, 0, rows - 1), np.clip(i, 0, columns - 1)
-
-
-def _coarsen(frame: Frame, factor: int, corner: tuple[int, int]) -> Frame:
-    """The frame binned by ``factor``: means of the good pixels; geometry and scale to match."""
-    import numpy as np
-
-    from brightspot._kernels.background import block_means
-
-    rows, columns = frame.shape[0] // factor, frame.shape[1] // factor
-    x0, y0 = corner
-    layout = (factor, y0, x0, rows, columns)
-    no_floor = np.float32(-np.inf)
-    image, share = block_means(frame.image, ~frame.mask, np.float32(0.0), no_floor, *layout)
-    full, _ = block_means(frame.saturated.astype(np.float32), ~frame.mask, np.float32(0.0), no_floor, *layout)
-    scale = frame.scale
-    if scale is not None and scale.believed is not None:
-        b = scale.believed
-        wider = replace(
-            b, km_per_pixel=b.km_per_pixel * factor, error_km_per_pixel=b.error_km_per_pixel * factor
-        )
-        scale = replace(scale, believed=wider)
-    geometry = frame.geometry
-    if geometry is not None:
-        camera = geometry.camera
-        pitch_x, pitch_y = camera.pitch_mm
-        center = [
-            (c - o - s - 0.5 * (factor - 1)) / factor
-            for c, o, s in zip(camera.center_xy, geometry.origin_xy, corner, strict=True)
-        ]
-        camera = replace(
-            camera, pitch_mm=(pitch_x * factor, pitch_y * factor), center_xy=(center[0], center[1])
-        )
-        geometry = replace(geometry, camera=camera, shape=(rows, columns), origin_xy=(0.0, 0.0))
-    return replace(
-        frame,
-        image=image,
-        mask=share < 0.5,
-        saturated=full > 0.0,
-        geometry=geometry,
-        scale=scale,
-        origin_xy=(0.0, 0.0),
-    )
-
-
-def _once(finer: list[_Part], coarse: list[_Part]) -> list[_Part]:
-    """Rows of finer and coarser binning together, each place once.
-
-    A coarse footprint that a finer one fills to a third is the same place and is left out. Within and
-    around a footprint that stays, finer rows stay only where they stand out from it as well: a fragment of
-    it, or its rim against a level that it has itself raised, does not.
-    """
-    import numpy as np
-
-    out = list(finer)
-    kept = []
-    for part in coarse:
-        rows = part.rows
-        fresh = np.ones(len(rows["x_centroid"]), bool)
-        for k in range(len(fresh)):
-            area = np.pi / 4.0 * rows["diameter_halfmax"][k] ** 2
-            for old in out:
-                j, i = part.binned(old.rows["x_centroid"], old.rows["y_centroid"])
-                inside = part.labels[j, i] == rows["_object"][k] + 1
-                same = old.rows["polarity"] == rows["polarity"][k]
-                filled = np.pi / 4.0 * old.rows["diameter_halfmax"] ** 2 > area / 3.0
-                if np.any(inside & same & filled):
-                    fresh[k] = False
-        part = part.take(fresh)
-        if not fresh.any():
-            continue
-        kept.append(part)
-        out = [old.take(_stands_out(old, part)) for old in out]
-    return [p for p in out + kept if len(p.rows["x_centroid"])]
-
-
-def _stands_out(old: _Part, part: _Part) -> np.ndarray:
-    """Which finer rows differ from the coarse footprints they lie in or beside."""
-    import numpy as np
-
-    rows, x, y = part.rows, old.rows["x_centroid"], old.rows["y_centroid"]
-    keep = np.ones(len(x), bool)
-    j, i = part.binned(x, y)
-    ratio = old.rows["_brightness"] / part.background.at(part.background.level, i, j)
-    bright = old.rows["polarity"] == "bright"
-    for k in range(len(rows["x_centroid"])):
-        inside = part.labels[j, i] == rows["_object"][k] + 1
-        gap = np.hypot(x - rows["x_centroid"][k], y - rows["y_centroid"][k])
-        near = gap < 0.75 * rows["diameter_halfmax"][k] + 4.0 * part.factor
-        # inside: against the footprint; beside: against the surroundings at the coarse level
-        against = np.where(inside, rows["contrast"][k], 1.0)
-        share = ratio / against
-        keep &= ~near | np.where(bright, share > DISTINCT, share < 1.0 / DISTINCT)
-    return keep
-
-
-def _number_footprints(shape: tuple[int, int], parts: list[_Part], number: np.ndarray) -> np.ndarray:
-    """Image of detection numbers, (rows, columns) int32; finer footprints lie on top."""
-    import numpy as np
-
-    labels = np.zeros(shape, np.int32)
-    start = 0
-    for part in parts:
-        n = len(part.rows["_object"])
-        table = np.zeros(int(part.labels.max()) + 1, np.int32)
-        table[part.rows["_object"] + 1] = number[start : start + n]
-        start += n
-        numbered = table[part.labels]
-        if part.factor > 1:
-            wide = np.zeros(shape, np.int32)
-            block = np.kron(numbered, np.ones((part.factor, part.factor), np.int32))
-            x0, y0 = part.corner
-            wide[y0 : y0 + block.shape[0], x0 : x0 + block.shape[1]] = block
-            numbered = wide
-        labels = np.where(labels > 0, labels, numbered)
-    return labels
 
 
 def _pedestal(frame: Frame) -> float:

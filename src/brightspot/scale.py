@@ -1,7 +1,7 @@
 """Which kilometres per pixel to believe, and from where.
 
-Sources in the order in which they are believed: SPICE, the label, a map's own projection, the limb, an article;
-what the user says overrides them all. Sources that disagree are reported, never averaged.
+Sources in the order in which they are believed: SPICE, the label, a map's own projection, the limb, an
+article; what the user says overrides them all. Sources that disagree are reported, never averaged.
 
 A scale here is that of the surface facing the camera, slant range times the angle of a pixel, which is what
 labels and articles quote. The limb lies farther off, so its scale is brought to the surface where the
@@ -36,6 +36,9 @@ USER_ERROR = 0.01
 
 MAP_ERROR = 0.005
 """Relative error of a map's own scale (sphere or spheroid, latitude)."""
+
+CONFLICT_SIGMA = 2.5
+"""Two sources contradict each other where they differ by more than this many joint standard deviations."""
 
 SAME_ENLARGEMENT = 0.05
 """A picture counts as native if limb and native scale agree within this share: articles round distances."""
@@ -265,8 +268,8 @@ def choose_scale(
 def limb_scale_km(limb: LimbFit, altitude_km: float | None) -> float:
     """Kilometres per pixel in the plane of Ceres' centre, of a limb fitted as if from far away.
 
-    From nearby the limb in view is a circle nearer than the centre and smaller than the equator; both together
-    make the disk look larger by the secant of its angular radius.
+    From nearby the limb in view is a circle nearer than the centre and smaller than the equator; both
+    together make the disk look larger by the secant of its angular radius.
     """
     if altitude_km is None:
         return limb.km_per_pixel
@@ -289,13 +292,9 @@ def _from_limb(limb: LimbFit, views: list[ViewingGeometry], altitude_km: float |
         where = f"{center_km:.4g} at Ceres' centre, {altitude_km:,.0f} km below the camera"
         if not sure:
             where += " if the pixels are the camera's own"
-    return Scale(
-        center_km * ratio,
-        limb.km_per_pixel_error * ratio,
-        "limb",
-        f"ellipse {limb.semi_major_px:.1f} x {limb.semi_minor_px:.1f} px over {limb.arc_deg:.0f} degrees of limb; "
-        + where,
-    )
+    ellipse = f"ellipse {limb.semi_major_px:.1f} x {limb.semi_minor_px:.1f} px"
+    detail = f"{ellipse} over {limb.arc_deg:.0f} degrees of limb; {where}"
+    return Scale(center_km * ratio, limb.km_per_pixel_error * ratio, "limb", detail)
 
 
 def _whole_enlargement(shape: tuple[int, int]) -> float | None:
@@ -320,7 +319,7 @@ def _from_article(
     if not native and enlargement is None:
         enlargement = _whole_enlargement(shape)
         if enlargement is None and max(shape) > max(ACTIVE_SHAPE):
-            return f"{detail}; the picture has more pixels than the camera, so it was enlarged by how much nobody says"
+            return f"{detail}; the picture has more pixels than the camera: enlarged, nobody says how much"
     if enlargement is not None and enlargement != 1.0:
         value /= enlargement
         detail += f"; picture enlarged {enlargement:.2g} times"
@@ -328,11 +327,11 @@ def _from_article(
 
 
 def _conflict(believed: Scale | None, other: Scale) -> str:
-    """One line where the two differ by more than twice their joint error; else nothing."""
+    """One line where the two differ by more than `CONFLICT_SIGMA` times their joint error; else nothing."""
     if believed is None:
         return ""
     difference = other.km_per_pixel - believed.km_per_pixel
-    if abs(difference) <= 2.0 * np.hypot(believed.error_km_per_pixel, other.error_km_per_pixel):
+    if abs(difference) <= CONFLICT_SIGMA * np.hypot(believed.error_km_per_pixel, other.error_km_per_pixel):
         return ""
     return (
         f"{other.source} says {other.km_per_pixel:.3g} km per pixel, {believed.source} "
@@ -346,7 +345,7 @@ def _label_conflict(views: list[ViewingGeometry], told_km: float) -> str:
     scale = from_geometry(view)
     if abs(told_km - scale.km_per_pixel) <= max(0.02 * scale.km_per_pixel, 0.001):
         return ""
-    return f"label's HORIZONTAL_PIXEL_SCALE says {told_km:.3g} km per pixel, its vectors {scale.km_per_pixel:.3g}"
+    return f"HORIZONTAL_PIXEL_SCALE says {told_km:.3g} km per pixel, the vectors {scale.km_per_pixel:.3g}"
 
 
 # --- rows for people ------------------------------------------------------------------------------------
@@ -358,9 +357,9 @@ def article_table() -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Keys ``kind`` (``"scale"``, ``"miles"`` or ``"claim"``), ``told_by``, ``date``, ``what``, ``miles``, ``km``,
-        ``km_from_miles``, ``predicted_km_per_pixel``, ``stated_km_per_pixel``, ``difference_percent``,
-        ``verdict``, ``right``; None where a row has no such value.
+        Keys ``kind`` (``"scale"``, ``"miles"`` or ``"claim"``), ``told_by``, ``date``, ``what``, ``miles``,
+        ``km``, ``km_from_miles``, ``predicted_km_per_pixel``, ``stated_km_per_pixel``,
+        ``difference_percent``, ``verdict``, ``right``; None where a row has no such value.
     """
     return [_scale_row(o) for o in articles.load()] + [_verdict_row(v) for v in articles.verdicts()]
 

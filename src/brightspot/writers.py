@@ -109,7 +109,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def detection_rows(catalog: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of a detection catalog as dictionaries in the order of `COLUMNS`, ready for `Table` and JSON."""
-    return catalog.reindex(columns=list(DETECTION_COLUMNS)).to_dict("records")
+    rows: list[Any] = catalog.reindex(columns=list(DETECTION_COLUMNS)).to_dict("records")
+    return rows
 
 
 def write_detections(catalog: pd.DataFrame, path: str | os.PathLike[str]) -> Path:

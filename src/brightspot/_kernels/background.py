@@ -200,10 +200,10 @@ def smooth3(ratio, smooth):
         up, down = max(y - 1, 0), min(y + 1, ny - 1)
         for x in range(nx):
             line[x] = quarter * (ratio[up, x] + ratio[down, x]) + half * ratio[y, x]
-        smooth[y, 0] = (half + quarter) * line[0] + quarter * line[1]
+        smooth[y, 0] = (half + quarter) * line[0] + quarter * line[min(1, nx - 1)]
         for x in range(1, nx - 1):
             smooth[y, x] = quarter * (line[x - 1] + line[x + 1]) + half * line[x]
-        smooth[y, nx - 1] = (half + quarter) * line[nx - 1] + quarter * line[nx - 2]
+        smooth[y, nx - 1] = (half + quarter) * line[nx - 1] + quarter * line[max(nx - 2, 0)]
 
 
 @njit(**_OPTIONS)

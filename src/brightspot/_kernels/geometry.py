@@ -26,9 +26,10 @@ A6 = np.float32(0.02186293970)
 A7 = np.float32(-0.00405456205)
 
 
-LEGS, CHUNK = 19, 256
+LEGS, CHUNK = 9, 256
 """Quantities per pixel handed from loop to loop, for so many pixels at a time that they stay in the cache. A flat
-array with a constant stride tells the compiler that stores cannot overlap: only then does it vectorise."""
+array of constant stride, and at most three planes written by a loop, let the compiler see (or test) that
+stores do not overlap: only then does it vectorise."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -61,138 +62,142 @@ def backplanes(optics, scene, planes):
     """Fill ``planes`` (9, rows, columns) float32; NaN off the body.
 
     Order: latitude, longitude, incidence, emission, phase (deg), slant range (km), pixel ground
-    area (km2), north azimuth, Sun azimuth (deg). Each row is done in two loops, so that both vectorise:
-    points and cosines in float64, then angles in float32.
+    area (km2), north azimuth, Sun azimuth (deg). Rays are met with the ellipsoid in float64, where digits cancel;
+    all else follows from the points in float32, angles as atan2 of cross and scalar products, which keeps
+    them good to 1e-7 radian at 0 as at 90 degrees.
     """
     legs = np.empty(LEGS * CHUNK, np.float32)
     for row in range(planes.shape[1]):
         for start in range(0, planes.shape[2], CHUNK):
-            stop = min(start + CHUNK, planes.shape[2])
-            _points(optics, scene, row, start, stop - start, legs)
-            _angles(legs, planes[:, row, start:stop])
-            _azimuths(optics, scene, legs, planes[:, row, start:stop])
+            count = min(CHUNK, planes.shape[2] - start)
+            _points(optics, scene, row, start, count, legs)
+            here = slice(start, start + count)
+            _place(legs, planes[0, row, here], planes[1, row, here], planes[5, row, here])
+            _light(scene, legs, planes[2, row, here], planes[3, row, here], planes[4, row, here])
+            _image(optics, scene, legs, planes[6, row, here], planes[7, row, here], planes[8, row, here])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _points(optics, scene, row, start, count, legs):
-    """What the planes of one row are made of.
-
-    ``legs`` (19, columns) float32 receives: point xyz, squared sine and cosine of incidence, emission and
-    phase, unit normal xyz, unit vector to the Sun xyz, place x, y (mm) in the
-    focal plane, range and area. One array, so that stores cannot overlap and the loop vectorises.
-    """
-    focal, pitch_x, pitch_y, center_x = optics[0], optics[1], optics[2], optics[3]
-    e1 = optics[5]
+    """Meet rays with the ellipsoid; ``legs``: point xyz, ray xyz, rays to the point, focal-plane x and y."""
+    focal, pitch_x, center_x, e1 = optics[0], optics[1], optics[3], optics[5]
     r00, r01, r02 = scene[0], scene[1], scene[2]
     r10, r11, r12 = scene[3], scene[4], scene[5]
     sx, sy, sz = scene[9], scene[10], scene[11]
-    ux, uy, uz = scene[12], scene[13], scene[14]
     fx, fy, fz = scene[6] * focal, scene[7] * focal, scene[8] * focal
     ia, ib, ic = 1.0 / scene[15] ** 2, 1.0 / scene[16] ** 2, 1.0 / scene[17] ** 2
-    outside = sx * sx * ia + sy * sy * ib + sz * sz * ic - 1.0
     ax, ay, az = sx * ia, sy * ib, sz * ic
-    solid = pitch_x * pitch_y * focal
-    v = (row - optics[4]) * pitch_y
-    for column in range(count):
-        u = (start + column - center_x) * pitch_x
+    outside = sx * ax + sy * ay + sz * az - 1.0
+    v = (row - optics[4]) * optics[2]
+    for i in range(count):
+        u = (start + i - center_x) * pitch_x
         shrink = _shrink(e1 * (u * u + v * v))
-        X = u * shrink
-        Y = v * shrink
-        dx = r00 * X + r10 * Y + fx
-        dy = r01 * X + r11 * Y + fy
-        dz = r02 * X + r12 * Y + fz
-        r2 = X * X + Y * Y
-        length2 = r2 + focal * focal
-        l_inv = 1.0 / np.sqrt(length2)
+        x = u * shrink
+        y = v * shrink
+        dx = r00 * x + r10 * y + fx
+        dy = r01 * x + r11 * y + fy
+        dz = r02 * x + r12 * y + fz
         a = dx * dx * ia + dy * dy * ib + dz * dz * ic
         b = ax * dx + ay * dy + az * dz
         t = outside / (np.sqrt(b * b - a * outside) - b)
         t = t if b < 0.0 else np.nan
-        px = sx + t * dx
-        py = sy + t * dy
-        pz = sz + t * dz
-        nx, ny, nz = px * ia, py * ib, pz * ic
-        n_inv = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
-        nx *= n_inv
-        ny *= n_inv
-        nz *= n_inv
-        wx, wy, wz = ux - px, uy - py, uz - pz
-        w_inv = 1.0 / np.sqrt(wx * wx + wy * wy + wz * wz)
-        wx *= w_inv
-        wy *= w_inv
-        wz *= w_inv
-        mu0 = nx * wx + ny * wy + nz * wz
-        mu = -(nx * dx + ny * dy + nz * dz) * l_inv
-        cp = -(wx * dx + wy * dy + wz * dz) * l_inv
-        legs[17 * CHUNK + column] = t * length2 * l_inv
-        # Solid angle of a focal-plane area: f/L^3 per mm2, less the distortion's own stretch; the range is t L.
-        legs[18 * CHUNK + column] = t * t * l_inv * solid / ((1.0 + e1 * r2) * (1.0 + 3.0 * e1 * r2) * mu)
-        legs[column] = px
-        legs[1 * CHUNK + column] = py
-        legs[2 * CHUNK + column] = pz
-        # Squared sines from 1 - cos^2 in float64: a float32 cosine would lose 0.02 degree near zero.
-        legs[3 * CHUNK + column] = abs(1.0 - mu0 * mu0)
-        legs[4 * CHUNK + column] = mu0
-        legs[5 * CHUNK + column] = abs(1.0 - mu * mu)
-        legs[6 * CHUNK + column] = mu
-        legs[7 * CHUNK + column] = abs(1.0 - cp * cp)
-        legs[8 * CHUNK + column] = cp
-        legs[9 * CHUNK + column] = nx
-        legs[10 * CHUNK + column] = ny
-        legs[11 * CHUNK + column] = nz
-        legs[12 * CHUNK + column] = wx
-        legs[13 * CHUNK + column] = wy
-        legs[14 * CHUNK + column] = wz
-        legs[15 * CHUNK + column] = X
-        legs[16 * CHUNK + column] = Y
+        legs[i] = sx + t * dx
+        legs[CHUNK + i] = sy + t * dy
+        legs[2 * CHUNK + i] = sz + t * dz
+        legs[3 * CHUNK + i] = dx
+        legs[4 * CHUNK + i] = dy
+        legs[5 * CHUNK + i] = dz
+        legs[6 * CHUNK + i] = t
+        legs[7 * CHUNK + i] = x
+        legs[8 * CHUNK + i] = y
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _angles(legs, planes):
-    """Latitude, longitude, incidence, emission and phase of one row."""
+def _scaled(scene):
+    """Float32 a^2/b^2 and a^2/c^2 of the ellipsoid, the Sun's direction, and 1 over its distance."""
+    far = np.sqrt(scene[12] ** 2 + scene[13] ** 2 + scene[14] ** 2)
+    return (
+        np.float32((scene[15] / scene[16]) ** 2),
+        np.float32((scene[15] / scene[17]) ** 2),
+        np.float32(scene[12] / far),
+        np.float32(scene[13] / far),
+        np.float32(scene[14] / far),
+        np.float32(1.0 / far),
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _between_deg(ax, ay, az, bx, by, bz):
+    """Angle between vectors of any length."""
+    cx, cy, cz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    return _atan2_deg(np.sqrt(cx * cx + cy * cy + cz * cz), ax * bx + ay * by + az * bz)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _place(legs, latitude, longitude, slant):
+    """Latitude, longitude and range of one chunk."""
     turn, zero = np.float32(360.0), np.float32(0.0)
-    latitude, longitude, incidence, emission, phase = planes[0], planes[1], planes[2], planes[3], planes[4]
-    slant, area = planes[5], planes[6]
-    for i in range(latitude.size):
-        x, y = legs[i], legs[1 * CHUNK + i]
-        latitude[i] = _atan2_deg(legs[2 * CHUNK + i], np.sqrt(x * x + y * y))
-        a = _atan2_deg(y, x)
+    for i in range(slant.size):
+        px, py, pz = legs[i], legs[CHUNK + i], legs[2 * CHUNK + i]
+        dx, dy, dz = legs[3 * CHUNK + i], legs[4 * CHUNK + i], legs[5 * CHUNK + i]
+        latitude[i] = _atan2_deg(pz, np.sqrt(px * px + py * py))
+        a = _atan2_deg(py, px)
         longitude[i] = a + turn if a < zero else a
-        incidence[i] = _atan2_deg(np.sqrt(legs[3 * CHUNK + i]), legs[4 * CHUNK + i])
-        emission[i] = _atan2_deg(np.sqrt(legs[5 * CHUNK + i]), legs[6 * CHUNK + i])
-        slant[i] = legs[17 * CHUNK + i]
-        area[i] = legs[18 * CHUNK + i]
-        phase[i] = _atan2_deg(np.sqrt(legs[7 * CHUNK + i]), legs[8 * CHUNK + i])
+        slant[i] = legs[6 * CHUNK + i] * np.sqrt(dx * dx + dy * dy + dz * dz)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _azimuths(optics, scene, legs, planes):
-    """Image directions of north and of the Sun of one row: tangents to the ground, seen through the camera."""
+def _light(scene, legs, incidence, emission, phase):
+    """Incidence, emission and phase of one chunk."""
+    ib, ic, ux, uy, uz, per_far = _scaled(scene)
+    for i in range(phase.size):
+        px, py, pz = legs[i], legs[CHUNK + i], legs[2 * CHUNK + i]
+        dx, dy, dz = -legs[3 * CHUNK + i], -legs[4 * CHUNK + i], -legs[5 * CHUNK + i]
+        nx, ny, nz = px, py * ib, pz * ic
+        wx, wy, wz = ux - px * per_far, uy - py * per_far, uz - pz * per_far
+        incidence[i] = _between_deg(nx, ny, nz, wx, wy, wz)
+        emission[i] = _between_deg(nx, ny, nz, dx, dy, dz)
+        phase[i] = _between_deg(wx, wy, wz, dx, dy, dz)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _image(optics, scene, legs, area, north, sun):
+    """Pixel area, and image directions of north and Sun: tangents to the ground, seen through the camera."""
     turn, zero, one, two = np.float32(360.0), np.float32(0.0), np.float32(1.0), np.float32(2.0)
-    north, sun = planes[7], planes[8]
     focal, e1 = np.float32(optics[0]), np.float32(optics[5])
     # y over x pitch: azimuths need only the ratio.
     squash = np.float32(optics[2] / optics[1])
+    solid = np.float32(optics[0] * optics[1] * optics[2])
     r00, r01, r02 = np.float32(scene[0]), np.float32(scene[1]), np.float32(scene[2])
     r10, r11, r12 = np.float32(scene[3]), np.float32(scene[4]), np.float32(scene[5])
     r20, r21, r22 = np.float32(scene[6]), np.float32(scene[7]), np.float32(scene[8])
-    for i in range(north.size):
-        nx, ny, nz = legs[9 * CHUNK + i], legs[10 * CHUNK + i], legs[11 * CHUNK + i]
-        mu0, X, Y = legs[4 * CHUNK + i], legs[15 * CHUNK + i], legs[16 * CHUNK + i]
-        stretch = one + e1 * (X * X + Y * Y)
-        kx, ky, kz = -nz * nx, -nz * ny, nx * nx + ny * ny
+    ib, ic, ux, uy, uz, per_far = _scaled(scene)
+    for i in range(area.size):
+        px, py, pz = legs[i], legs[CHUNK + i], legs[2 * CHUNK + i]
+        nx, ny, nz = px, py * ib, pz * ic
+        t, x, y = legs[6 * CHUNK + i], legs[7 * CHUNK + i], legs[8 * CHUNK + i]
+        swell = e1 * (x * x + y * y)
+        stretch = one + swell
+        flat2 = nx * nx + ny * ny
+        n2 = flat2 + nz * nz
+        # Range^2 times solid angle (pitches f / L^3, less the distortion's stretch) over cos e; the L cancel.
+        facing = -(nx * legs[3 * CHUNK + i] + ny * legs[4 * CHUNK + i] + nz * legs[5 * CHUNK + i])
+        area[i] = t * t * solid * np.sqrt(n2) / (stretch * (stretch + two * swell) * facing)
+        kx, ky, kz = -nz * nx, -nz * ny, flat2
         k2 = r20 * kx + r21 * ky + r22 * kz
-        gx = focal * (r00 * kx + r01 * ky + r02 * kz) - X * k2
-        gy = focal * (r10 * kx + r11 * ky + r12 * kz) - Y * k2
-        h = two * e1 * (X * gx + Y * gy)
-        a = _atan2_deg((gx * stretch + X * h) * squash, -(gy * stretch + Y * h))
+        gx = focal * (r00 * kx + r01 * ky + r02 * kz) - x * k2
+        gy = focal * (r10 * kx + r11 * ky + r12 * kz) - y * k2
+        h = two * e1 * (x * gx + y * gy)
+        a = _atan2_deg((gx * stretch + x * h) * squash, -(gy * stretch + y * h))
         north[i] = a + turn if a < zero else a
-        kx, ky, kz = legs[12 * CHUNK + i] - mu0 * nx, legs[13 * CHUNK + i] - mu0 * ny, legs[14 * CHUNK + i] - mu0 * nz
+        wx, wy, wz = ux - px * per_far, uy - py * per_far, uz - pz * per_far
+        upright = nx * wx + ny * wy + nz * wz
+        kx, ky, kz = wx * n2 - upright * nx, wy * n2 - upright * ny, wz * n2 - upright * nz
         k2 = r20 * kx + r21 * ky + r22 * kz
-        gx = focal * (r00 * kx + r01 * ky + r02 * kz) - X * k2
-        gy = focal * (r10 * kx + r11 * ky + r12 * kz) - Y * k2
-        h = two * e1 * (X * gx + Y * gy)
-        a = _atan2_deg((gx * stretch + X * h) * squash, -(gy * stretch + Y * h))
+        gx = focal * (r00 * kx + r01 * ky + r02 * kz) - x * k2
+        gy = focal * (r10 * kx + r11 * ky + r12 * kz) - y * k2
+        h = two * e1 * (x * gx + y * gy)
+        a = _atan2_deg((gx * stretch + x * h) * squash, -(gy * stretch + y * h))
         sun[i] = a + turn if a < zero else a
 
 

@@ -157,7 +157,7 @@ def _noise(x, y, z, seed):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_octave(out, stride, frame, grid, turn, frequency, amplitude, seed):
-    """Add one octave of noise to a grid that holds every ``stride``-th point; ``turn`` rotates the lattice."""
+    """Add one octave of noise to a grid of every ``stride``-th point; ``turn`` rotates the lattice."""
     rows, columns = out.shape
     for j in range(rows):
         for i in range(columns):
@@ -180,7 +180,8 @@ def _double(coarse, rows, columns):
                 k1 = min(k + 1, ccolumns - 1)
                 k0 = max(k - 1, 0)
                 k2 = min(k + 2, ccolumns - 1)
-                wide[j, i] = 0.5625 * (coarse[j, k] + coarse[j, k1]) - 0.0625 * (coarse[j, k0] + coarse[j, k2])
+                near = coarse[j, k] + coarse[j, k1]
+                wide[j, i] = 0.5625 * near - 0.0625 * (coarse[j, k0] + coarse[j, k2])
             else:
                 wide[j, i] = coarse[j, k]
     out = np.empty((rows, columns), np.float32)
@@ -264,7 +265,8 @@ def draw_craters(face, cell_i, cell_j, n_cells, expected, smallest_km, slope, se
     out = np.empty((int(total + 12.0 * np.sqrt(total) + 64.0), 6))
     count = 0
     for k in range(face.size):
-        state = _hash(seed ^ _hash(np.uint64(face[k]) * _KX + np.uint64(cell_i[k]) * _KY + np.uint64(cell_j[k]) * _KZ))
+        code = np.uint64(face[k]) * _KX + np.uint64(cell_i[k]) * _KY + np.uint64(cell_j[k]) * _KZ
+        state = _hash(seed ^ _hash(code))
         # Poisson by its definition in pieces: e^-30 at a time keeps the product representable.
         left = expected[k]
         n = 0
@@ -432,7 +434,7 @@ def add_craters(height, albedo, frame, grid, body, centers, numbers, shapes, kin
             level += 0.125 * _bilinear(height, gx, gy)
         shape = shapes[k]
         profile = profiles[kinds[k]]
-        if levels[k] == levels[k]:  # noqa: PLR0124 (not NaN)
+        if levels[k] == levels[k]:  # not NaN
             level = levels[k] - depth_km * profile[profile.size // 6]
         pattern = np.uint64(int(numbers[k, 5] * 1e15))
         wavy = angular / grid[2] > 2.5
@@ -507,7 +509,7 @@ def add_spots(albedo, frame, grid, body, centers, numbers, shapes, painted):
     shapes : float64 (n, 8)
         Harmonics of the outline.
     painted : float64 (n, 2)
-        Filled with the area in km2 and the excess x area in km2 as painted; 0 where the grid's edge cuts the spot.
+        Filled with area and excess x area in km2 as painted; 0 where the grid's edge cuts the spot.
     """
     rows, columns = albedo.shape
     inverse = np.empty((2, 2))

@@ -77,7 +77,7 @@ def profiles(image, mask, x, y, normal_x, normal_y, half_width, step):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def edge_positions(profile, threshold, inner, outer):
-    """Where each profile, coming from the sky, climbs through half of the level behind the edge.
+    """Where each profile, coming from the sky, climbs most steeply onto the lit surface.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def edge_positions(profile, threshold, inner, outer):
     Returns
     -------
     (n, 4) float64
-        Sample number of the half height (NaN where there is no usable edge), level of the surface,
+        Sample number of the edge (NaN where there is no usable one), level of the surface,
         level of the sky, and the share of the step that lies within ``outer - 2`` samples of its middle.
     """
     n, m = profile.shape
@@ -151,7 +151,7 @@ def edge_positions(profile, threshold, inner, outer):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _steepest(profile, at, reach):
-    """Sample number of the steepest climb within ``reach`` of ``at``; ``at`` itself where there is none inside.
+    """Sample number of the steepest climb within ``reach`` of ``at``; ``at`` where none is inside.
 
     Unlike the half height it does not depend on how the surface brightens or darkens behind its edge.
     """
@@ -232,3 +232,49 @@ def search_circle(x, y, normal_x, normal_y, weight, n_trials, radius_min, radius
         if score > best[3]:
             best[0], best[1], best[2], best[3] = cx, cy, radius, score
     return best
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def normal_equations(angle, fall, weight, misfit, first_order, n_orders):
+    """Weighted normal equations of a nearly round limb, all lengths in units of its radius.
+
+    The unknowns are the centre's x and y, the mean radius, two of the flattening vector, the terminator's
+    fall, and cosine and sine of each order of relief.
+
+    Parameters
+    ----------
+    angle, fall, weight, misfit : (n,) float64
+        Direction of each point, share of the terminator's fall there, weight, distance beyond the ellipse.
+    first_order, n_orders : int
+        Waves per turn of the longest relief, and how many orders follow.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Normal matrix (m, m), right side (m,) and design (n, m).
+    """
+    n, m = angle.size, 6 + 2 * n_orders
+    design = np.empty((n, m))
+    normal = np.zeros((m, m))
+    right = np.zeros(m)
+    for p in range(n):
+        row = design[p]
+        c, s = np.cos(angle[p]), np.sin(angle[p])
+        row[0], row[1], row[2] = c, s, 1.0
+        row[5] = -fall[p]
+        a, b = c, s
+        for order in range(2, first_order + n_orders):
+            a, b = a * c - b * s, a * s + b * c
+            if order == 2:
+                row[3], row[4] = a, b
+            elif order >= first_order:
+                row[6 + 2 * (order - first_order)], row[7 + 2 * (order - first_order)] = a, b
+        for i in range(m):
+            scaled = weight[p] * row[i]
+            right[i] += scaled * misfit[p]
+            for j in range(i + 1):
+                normal[i, j] += scaled * row[j]
+    for i in range(m):
+        for j in range(i):
+            normal[j, i] = normal[i, j]
+    return normal, right, design

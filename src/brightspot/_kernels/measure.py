@@ -7,7 +7,7 @@ from numba import njit
 
 _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
-N_COLUMNS = 18
+N_COLUMNS = 19
 GRID = 4  # sub-pixels a side when an outline is measured
 
 
@@ -31,13 +31,12 @@ def _ring_level(image, labels, usable, sign, cy, cx, inner, outer, buffer):
     n = 0
     j0, j1 = max(int(cy - outer), 0), min(int(cy + outer) + 2, ny)
     i0, i1 = max(int(cx - outer), 0), min(int(cx + outer) + 2, nx)
-    stride = max(int((j1 - j0) * (i1 - i0) / buffer.size) + 1, 1)
     for y in range(j0, j1):
-        for x in range(i0 + y % stride, i1, stride):
+        for x in range(i0, i1):
             d2 = (y - cy) ** 2 + (x - cx) ** 2
             if inner * inner <= d2 <= outer * outer and labels[y, x] == 0 and usable[y, x]:
                 v = image[y, x]
-                if v > -0.7 and n < buffer.size:
+                if v > -0.7:
                     buffer[n] = sign * v
                     n += 1
     return np.median(buffer[:n]) if n >= 12 else np.nan
@@ -69,6 +68,7 @@ def _spread(stamp, mark, labels, label, stack, n, box):
 
 @njit(**_OPTIONS)
 def measure(
+    scene,
     ratio,
     smooth,
     labels,
@@ -89,13 +89,13 @@ def measure(
 ):
     """Measure the chosen objects; the columns of ``out`` are named in ``brightspot.catalog.MEASURED``.
 
-    ``threshold`` (n,) excess at which the threshold footprint ends; ``margin`` pixels around the
+    ``scene`` the frame's own values; ``threshold`` (n,) excess at which the threshold footprint ends; ``margin`` pixels around the
     footprint whose light belongs to the spot (wings of the PSF). ``out`` (chosen.size, N_COLUMNS) float64.
     """
     ny, nx = labels.shape
     stamp = np.zeros((ny, nx), np.int32)
     stack = np.empty(ny * nx, np.int32)
-    buffer = np.empty(4096, np.float32)
+    buffer = np.empty(ny * nx, np.float32)
     wide = np.empty(4, np.int64)
     for r in range(chosen.size):
         o = chosen[r]
@@ -138,7 +138,7 @@ def measure(
         end = _spread(stamp, mark, labels, label, stack, end, wide)
         area, mx, my, mxx, mxy, myy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         sw, sx, sy = 0.0, 0.0, 0.0
-        inside_sum, inside_n = 0.0, 0
+        inside_sum, inside_n, value_sum = 0.0, 0, 0.0
         n_saturated, n_lost = 0, 0
         edge = False
         for k in range(end):
@@ -152,6 +152,7 @@ def measure(
             if k < core:
                 inside_sum += (sign * ratio[y, x] - level) * unit
                 inside_n += 1
+                value_sum += scene[y, x]
                 n_saturated += saturated[y, x]
                 n_lost += not usable[y, x]
             if y <= 1 or x <= 1 or y >= ny - 2 or x >= nx - 2:
@@ -216,13 +217,13 @@ def measure(
         light = 0.0
         for k in range(end):
             y, x = stack[k] // nx, stack[k] % nx
-            if usable[y, x]:
+            if sign > 0 and ratio[y, x] < -0.7:
+                # The limb and the sky behind it, or a shadow, lie within the spot's wings.
+                edge = edge or ratio[y, x] < -0.9
+            elif usable[y, x]:
                 light += (sign * ratio[y, x] - level) * unit
-                # The limb and the sky behind it are within the spot's wings.
-                if ratio[y, x] < -0.9 and sign > 0:
-                    edge = True
-        j = min(max((int(cy) - y0) // step, 0), rms.shape[0] - 1)
-        i = min(max((int(cx) - x0) // step, 0), rms.shape[1] - 1)
+        j = min(max((int(cy + 0.5) - y0) // step, 0), rms.shape[0] - 1)
+        i = min(max((int(cx + 0.5) - x0) // step, 0), rms.shape[1] - 1)
         out[r, 0] = cx
         out[r, 1] = cy
         out[r, 2] = area
@@ -240,4 +241,5 @@ def measure(
         out[r, 14] = n_lost
         out[r, 15] = edge
         out[r, 16] = end
+        out[r, 18] = value_sum / max(inside_n, 1)
         out[r, 17] = box[o, 2] - box[o, 0] + 1

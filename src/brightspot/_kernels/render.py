@@ -60,7 +60,8 @@ def _sun_paths(rows, columns, size, room, frame, grid, body, sun):
             bend = (1.0 - rise * rise) / radius
             root = np.sqrt(rise * rise + 2.0 * bend * room)
             reach = 2.0 * room / (rise + root) if rise > 0.0 else (root - rise) / max(bend, 1e-9)
-            reach = min(max(reach, 8.0 * grid[2] * radius), 0.5 * radius)
+            # Other cells of the block see the Sun a little lower.
+            reach = min(max(1.3 * reach, 16.0 * grid[2] * radius), 0.5 * radius)
             for m in range(3):
                 t = 0.5 * m * reach
                 qx = nx * radius + t * sun[0]
@@ -307,7 +308,7 @@ def _trace(vx, vy, vz, o, height, top, frame, grid, body):
             gx, gy = _forward(qx * r, qy * r, qz * r, frame, grid)
             return True, gx, gy
         down = -(vx * qx + vy * qy + vz * qz)
-        if f < 0.02 * cell_km and down > 0.3 or f <= 0.0:
+        if (f < 0.02 * cell_km and down > 0.3) or f <= 0.0:
             return True, gx, gy
         last_t = t
         last_f = f
@@ -370,31 +371,33 @@ def look(light, albedo, height, frame, grid, body, origin, lens, rotation, rows,
             ay, by, cy, dy = gy[before, i], gy[before, i + 1], gy[now, i], gy[now, i + 1]
             hits = 0
             for g in (ax, bx, cx, dx):
-                if g == g:  # noqa: PLR0124 (not NaN)
+                if g == g:  # not NaN
                     hits += 1
             if hits == 0:
                 continue
-            long_side = 1e9
-            if hits == 4:
-                long_side = max(
-                    max(abs(bx - ax) + abs(by - ay), abs(dx - cx) + abs(dy - cy)),
-                    max(abs(cx - ax) + abs(cy - ay), abs(dx - bx) + abs(dy - by)),
-                )
             total = 0.0
-            if long_side < 9.0:
-                n = min(max(int(long_side + 0.999), 2), 9)
-                for sj in range(n):
-                    v = (sj + 0.5) / n
+            smooth = False
+            if hits == 4:
+                wide = max(abs(bx - ax) + abs(by - ay), abs(dx - cx) + abs(dy - cy))
+                high = max(abs(cx - ax) + abs(cy - ay), abs(dx - bx) + abs(dy - by))
+                # Opposite sides alike: one piece of ground, evenly spread over the pixel.
+                twist = abs(ax - bx - cx + dx) + abs(ay - by - cy + dy)
+                smooth = max(wide, high) < 60.0 and twist < 1.0 + 0.25 * max(wide, high)
+            if smooth:
+                nu = min(max(int(wide + 0.999), 2), 12)
+                nv = min(max(int(high + 0.999), 2), 12)
+                for sj in range(nv):
+                    v = (sj + 0.5) / nv
                     lx, ly = ax + v * (cx - ax), ay + v * (cy - ay)
                     rx, ry = bx + v * (dx - bx), by + v * (dy - by)
-                    for si in range(n):
-                        u = (si + 0.5) / n
+                    for si in range(nu):
+                        u = (si + 0.5) / nu
                         total += _bilinear(light, lx + u * (rx - lx), ly + u * (ry - ly))
-                image[j - 1, i] = total / (n * n)
+                image[j - 1, i] = total / (nu * nv)
                 cover[j - 1, i] = 1.0
                 ground[j - 1, i] = _bilinear(albedo, 0.25 * (ax + bx + cx + dx), 0.25 * (ay + by + cy + dy))
             else:
-                n = 4 if hits < 4 else (2 if long_side < 40.0 else 3)
+                n = 4
                 seen = 0
                 for sj in range(n):
                     for si in range(n):

@@ -44,6 +44,9 @@ def main(tokens: Sequence[str] | None = None) -> None:
 def run(tokens: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     tokens = list(sys.argv[1:] if tokens is None else tokens)
+    debug = "--debug" in tokens
+    if debug and tokens[0] != "detect":  # there it also shows what went wrong with single frames
+        tokens.remove("--debug")
     try:
         code = app(tokens or ["--help"], exit_on_error=False, print_error=False)
         sys.stdout.flush()
@@ -55,9 +58,9 @@ def run(tokens: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return complain("interrupted", INTERRUPTED)
     except Exception as error:
-        if "--debug" in tokens:
+        if debug:
             raise
         if isinstance(error, BrightspotError):
             return complain(error, WRONG_USE if isinstance(error, UsageError) else SOME_FAILED)
-        return complain(f"{type(error).__name__}: {error} (detect --debug shows where)", SOME_FAILED)
+        return complain(f"{type(error).__name__}: {error} (--debug shows where)", SOME_FAILED)
     return code if isinstance(code, int) else DONE

@@ -23,8 +23,11 @@ MAX_SIDE = 32768
 MAX_PIXELS = 2**28
 """Most pixels of an uncompressed frame: 1 GiB as float32."""
 
-MAX_PICTURE_PIXELS = 2**26
-"""Most pixels of a compressed picture, whose header may promise what a few bytes cannot hold."""
+MAX_PICTURE_PIXELS = 2**25
+"""Most pixels of a compressed picture, 8192 x 4096: its header may promise what a few bytes cannot hold."""
+
+MAX_PIXELS_PER_BYTE = 1000
+"""Most pixels of a picture for each byte of its file; deflate, the tightest coder, ends at 1032."""
 
 SATURATED_SHARE = 0.95
 """A frame with a larger share of saturated pixels is refused: nothing is left to compare with."""
@@ -141,6 +144,13 @@ def check_bytes(size: int, offset: int, needed: int, line_bytes: int, what: str 
         )
 
 
+def extremes(image: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
+    """Smallest and largest valid value; a masked reduction only where something is masked, it is slow."""
+    if valid.all():
+        return float(image.min()), float(image.max())
+    return float(image.min(where=valid, initial=np.inf)), float(image.max(where=valid, initial=-np.inf))
+
+
 def plateau(
     image: np.ndarray, valid: np.ndarray, ceiling: float | None = None, skirt: float = 0.0
 ) -> np.ndarray:
@@ -170,7 +180,7 @@ def plateau(
     found = np.zeros(image.shape, bool)
     if not valid.any():
         return found
-    top = float(image.max(where=valid, initial=-np.inf))
+    top = extremes(image, valid)[1]
     if top <= 0 or (ceiling is not None and top < ceiling):
         return found
     at_top = ceiling if ceiling is not None else top * (1 - PLATEAU_FALL)
@@ -206,8 +216,7 @@ def check_content(image: np.ndarray, mask: np.ndarray, saturated: np.ndarray) ->
     n_valid = int(np.count_nonzero(valid))
     if n_valid == 0:
         raise ReadError("has no valid pixel: all are missing or not a number; fetch it again")
-    low = float(image.min(where=valid, initial=np.inf))
-    high = float(image.max(where=valid, initial=-np.inf))
+    low, high = extremes(image, valid)
     if low == high:
         what = "all-zero" if low == 0 else f"all pixels are {low:g}"
         raise ReadError(f"shows nothing ({what}); fetch it again or leave it out")

@@ -189,7 +189,7 @@ def plain(value: Any) -> Any:
     """A label's value as str, int, float, list or None, in degrees, kilometres and seconds."""
     if isinstance(value, Mapping):
         number, unit = plain(value.get("value")), str(value.get("units", "")).strip().lower()
-        return number * _FACTORS.get(unit, 1) if isinstance(number, int | float) else number
+        return _in_unit(number, unit) if isinstance(number, int | float) else number
     if isinstance(value, list | tuple):
         items = [plain(item) for item in value]
         return items if any(item is not None for item in items) else None
@@ -208,6 +208,12 @@ def plain(value: Any) -> Any:
     if quantity:
         return plain({"value": number_in(quantity.group(1)), "units": quantity.group(2)})
     return text
+
+
+def _in_unit(number: float, unit: str) -> float:
+    factor = _FACTORS.get(unit, 1)
+    # Divided by 1000, 86 ms are 0.086 s; times 0.001 they are not quite.
+    return number * factor if factor >= 1 else number / round(1 / factor)
 
 
 def number_in(value: Any) -> float | None:

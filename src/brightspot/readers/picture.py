@@ -22,6 +22,7 @@ from brightspot.frame import Frame
 from brightspot.readers.dawn import named_facts, named_time
 from brightspot.readers.guards import (
     MAX_PICTURE_PIXELS,
+    MAX_PIXELS_PER_BYTE,
     check_bytes,
     check_content,
     check_shape,
@@ -171,23 +172,32 @@ def _pictures(path: Path) -> Iterator[tuple[int, int, Picture]]:
     except _DAMAGED as error:
         raise ReadError(f"is cut off or damaged ({error}); fetch it again") from error
     with opened as image:
-        check_shape(image.height, image.width, MAX_PICTURE_PIXELS)
+        n_bytes = file_size(path)
+        _check_size(image, n_bytes)
         if image.format == "TIFF" and _is_for_tifffile(image):
             yield 0, 1, _tiff(path)
             return
         count = _count(image)
-        size = image.size
+        shape = image.size
         for number in range(count):
             try:
                 with quiet(), quiet_libtiff() if image.format == "TIFF" else nullcontext():
                     image.seek(number)
-                    if image.size != size:
+                    _check_size(image, n_bytes)  # pictures of a GIF may enlarge its canvas
+                    if image.size != shape:
                         continue  # a thumbnail or an overview of the first page
                     picture = _decoded(image)
             except _DAMAGED as error:
                 place = f" at picture #{number:03d}" if count > 1 else ""
                 raise ReadError(f"is cut off or damaged{place} ({error}); fetch it again") from error
             yield number, count, picture
+
+
+def _check_size(image: Any, n_bytes: int) -> None:
+    """Refuse what would not be decoded in reasonable memory, before it is."""
+    check_shape(image.height, image.width, MAX_PICTURE_PIXELS)
+    if image.height * image.width > MAX_PIXELS_PER_BYTE * n_bytes:
+        raise ReadError(f"claims {image.width} x {image.height} pixels in {n_bytes} bytes; fetch it again")
 
 
 def _count(image: Any) -> int:

@@ -355,37 +355,43 @@ def light(stored: Stored, factor: float) -> tuple[np.ndarray, np.ndarray, np.nda
     Masked pixels come out as 0; saturated ones that hold no value of their own as the frame's maximum.
     """
     raw = stored.pixels
+    exact = raw.dtype.itemsize < 4 or raw.dtype == np.dtype("f4").newbyteorder(raw.dtype.byteorder)
+    image: np.ndarray = raw.astype(np.float32 if exact else np.float64)
     with np.errstate(all="ignore"):
-        mask = np.zeros(raw.shape, bool)
-        for value in stored.missing:
-            mask |= raw == (np.float32(value) if raw.dtype.itemsize == 4 and raw.dtype.kind == "f" else value)
-        empty = np.zeros(raw.shape, bool)
-        for value in stored.saturated:
-            if raw.dtype.kind == "f" and abs(value) > ABSURD:
-                empty |= raw == np.float32(value)
-            else:
-                empty |= raw >= value
+        mask, saturated = _special(raw, image, stored)
         scale, shift = stored.scale * factor, stored.shift * factor
-        if raw.dtype.itemsize > 4 or (raw.dtype.kind in "ui" and raw.dtype.itemsize == 4):
-            image = (raw.astype(np.float64) * scale + shift).astype(np.float32)
-        else:
-            image = raw.astype(np.float32)
-            if raw.dtype.kind == "f":
-                special = image < ISIS_LOWEST_VALID
-                empty |= special & (image < ISIS_HIGH_SATURATION)
-                mask |= special | ~(np.abs(image) < ABSURD)
-            if (scale, shift) != (1.0, 0.0):
-                image *= np.float32(scale)
-                image += np.float32(shift)
-        mask |= ~np.isfinite(image)
-    mask &= ~empty
-    if mask.any() or empty.any():
-        good = ~(mask | empty)
+        if (scale, shift) != (1.0, 0.0):
+            np.multiply(image, scale, out=image)
+            np.add(image, shift, out=image)
+        image = image.astype(np.float32, copy=False)
+        if not exact or (scale, shift) != (1.0, 0.0):
+            mask |= ~np.isfinite(image) & ~saturated
+    if mask.any() or saturated.any():
+        good = ~(mask | saturated)
         image[mask] = 0
-        top = image.max(where=good, initial=-np.inf) if good.any() else 0
-        valued = empty & (np.abs(image) < ABSURD)
-        image[empty & ~valued] = max(top, 0)
-    return np.ascontiguousarray(image), mask, empty
+        top = image.max(where=good, initial=0)
+        image[saturated & ~(np.abs(image) < ABSURD)] = top
+    return image, mask, saturated
+
+
+def _special(raw: np.ndarray, image: np.ndarray, stored: Stored) -> tuple[np.ndarray, np.ndarray]:
+    """Where pixels are missing, and where the label or ISIS' special values call them saturated."""
+    mask, saturated = np.zeros(raw.shape, bool), np.zeros(raw.shape, bool)
+    single = raw.dtype.kind == "f" and raw.dtype.itemsize == 4
+    for value in stored.missing:
+        mask |= raw == (np.float32(value) if single else value)
+    for value in stored.saturated:
+        if raw.dtype.kind == "f" and abs(value) > ABSURD:
+            saturated |= raw == (np.float32(value) if single else value)
+        else:
+            saturated |= raw >= value
+    # Smallest and largest tell whether anything is odd at all: NaN makes both comparisons false.
+    if raw.dtype.kind == "f" and not (image.min() > -ABSURD and image.max() < ABSURD):
+        special = image < ISIS_LOWEST_VALID
+        saturated |= special & (image < ISIS_HIGH_SATURATION) & np.isfinite(image)
+        mask |= special | ~(np.abs(image) < ABSURD)
+    mask &= ~saturated
+    return mask, saturated
 
 
 def turned(array: np.ndarray, facts: Mapping[str, Any], default_up: bool) -> np.ndarray:

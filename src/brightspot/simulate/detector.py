@@ -12,7 +12,7 @@ from brightspot.camera import ACTIVE_SHAPE
 from brightspot.simulate.scene import Scene
 
 RESPONSIVITY_DN_S = 4.6e4
-"""DN per second for 1 W m-2 sr-1 in the clear filter. Invented: makes clear exposures at Ceres tens of milliseconds."""
+"""DN per second for 1 W m-2 sr-1 in the clear filter. Invented: clear exposures become tens of ms."""
 
 BAND_WIDTH_NM = {1: 1.0, 2: 43.0, 3: 44.0, 4: 45.0, 5: 85.0, 6: 36.0, 7: 42.0, 8: 40.0}
 """Width of each band in nm (IK ``dawn_fc_v10.ti``); 1 for the clear filter, whose radiance is in-band."""
@@ -62,7 +62,7 @@ def _gaussian(sigma: float) -> np.ndarray:
 def expose(radiance: np.ndarray, scene: Scene, exposure_s: float) -> tuple[np.ndarray, Artefacts]:
     """Counts (uint16, bias included) of a radiance image in the filter's unit.
 
-    Signal, shot noise of the light, cosmic rays and hot pixels in electrons, bleeding, read noise, bias, 14 bits.
+    Signal, shot noise, cosmic rays and hot pixels in electrons, bleeding, read noise, bias, 14 bits.
     """
     rng = np.random.default_rng([scene.seed, 23])
     gain = scene.electrons_per_dn
@@ -127,9 +127,7 @@ def detector_defects(scene: Scene) -> tuple[np.ndarray, list[tuple[float, float,
     part = gain[y0 : y0 + rows, x0 : x0 + columns]
     window[: part.shape[0], : part.shape[1]] = part
     bad = [
-        (x - x0, y - y0, kind)
-        for x, y, kind in bad
-        if 0 <= x - x0 <= columns - 1 and 0 <= y - y0 <= rows - 1
+        (x - x0, y - y0, kind) for x, y, kind in bad if 0 <= x - x0 <= columns - 1 and 0 <= y - y0 <= rows - 1
     ]
     return window, bad
 
@@ -165,7 +163,8 @@ def _add_cosmic_rays(
         angle = rng.uniform(0, 2 * np.pi)
         n = max(int(4 * length), 1)
         for t in (np.arange(n) + 0.5) / n - 0.5:
-            _deposit(electrons, x + t * length * np.cos(angle), y + t * length * np.sin(angle), charge / n**0.5, spread)
+            along = t * length
+            _deposit(electrons, x + along * np.cos(angle), y + along * np.sin(angle), charge / n**0.5, spread)
         out.append((x, y, "track" if length else "cosmic"))
     return out
 

@@ -72,7 +72,7 @@ MOUNTAINS: tuple[tuple[str, float, float, float, float], ...] = (
     ("Kwanzaa Tholus", 32.06, 326.68, 48.0, 2.0),
     ("Wangala Tholus", -21.62, 6.64, 50.0, 2.0),
 )
-"""Name, latitude, longitude, diameter in km, height in km (height of Ahuna Mons about 4 km; others invented)."""
+"""Name, latitude, longitude, diameter in km, height in km (Ahuna Mons about 4 km; others invented)."""
 
 PITTED_CRATERS = ("Occator",)
 """Craters with a central pit: Occator's is about 10 km wide (NASA SVS 13095)."""

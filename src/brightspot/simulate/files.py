@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from brightspot.errors import UsageError
+from brightspot.geometry import ViewingGeometry
 from brightspot.simulate import labels
 from brightspot.simulate.labels import ImageObject
 from brightspot.simulate.rendering import Rendered
@@ -59,7 +60,8 @@ def write(
     enlarge : int
         Pictures only: every pixel becomes this many squared, smoothed.
     stretch : tuple of float, optional
-        Pictures only: values that become black and white; by default 0 and just above the brightest 0.1 %.
+        Pictures only: values that become black and white; by default 0 and just above
+        all but the brightest 0.1 % of the lit ground.
     gamma : float
         Pictures only: exponent of the display stretch.
     seconds : float
@@ -175,7 +177,7 @@ def _records(n_bytes: int) -> int:
     return -(-n_bytes // RECORD_BYTES)
 
 
-def _geometry(rendered: Rendered):  # type: ignore[no-untyped-def]
+def _geometry(rendered: Rendered) -> ViewingGeometry:
     geometry = rendered.frame.geometry
     if geometry is None:
         raise UsageError("this frame carries no geometry: write what `render` returned")
@@ -261,8 +263,7 @@ def _write_picture(
     quality, enlarge, gamma, seconds = settings
     path = stem.with_name(f"{stem.name}.{format}")
     if stretch is None:
-        top = max(float(np.percentile(r.radiance, 99.9)) for r in frames)
-        stretch = (0.0, 1.05 * top)
+        stretch = (0.0, max(_white(r.radiance) for r in frames))
     levels = 65_535 if format == "png" else 255
     planes = [_stretched(r.radiance, stretch, gamma, enlarge) for r in frames]
     counts = [np.rint(p * levels).astype(np.uint16 if levels > 255 else np.uint8) for p in planes]
@@ -279,6 +280,12 @@ def _write_picture(
             comment=labels.NOTICE.encode("ascii"),
         )  # fmt: skip
     return path
+
+
+def _white(image: np.ndarray) -> float:
+    """Value shown white: above all but the brightest 0.1 % of the lit ground."""
+    ground = image[image > 0.2 * np.percentile(image, 99.5)]
+    return 1.1 * float(np.percentile(ground, 99.9)) if ground.size else 1.0
 
 
 def _stretched(image: np.ndarray, stretch: tuple[float, float], gamma: float, enlarge: int) -> np.ndarray:

@@ -66,10 +66,9 @@ def product_name(scene: Scene, level: str) -> str:
     Numbers from 9900000 up are not used by the mission.
     """
     day = scene.date.timetuple().tm_yday
-    return (
-        f"{scene.camera}{level}{9_900_000 + scene.seed % 100_000:07d}_{scene.date:%y}{day:03d}{scene.date:%H%M%S}"
-        f"F{scene.filter_number}A"
-    )
+    number = 9_900_000 + scene.seed % 100_000
+    time = f"{scene.date:%y}{day:03d}{scene.date:%H%M%S}"
+    return f"{scene.camera}{level}{number:07d}_{time}F{scene.filter_number}A"
 
 
 def first_line_sample(scene: Scene, line_display: str, sample_display: str) -> tuple[int, int]:
@@ -256,8 +255,8 @@ def quaternion(matrix: np.ndarray) -> np.ndarray:
 
 def _geometry(scene: Scene, geometry: ViewingGeometry, known: bool) -> list[str]:
     scalars = (
-        "SUB_SPACECRAFT_LATITUDE", "SUB_SPACECRAFT_LONGITUDE", "SPACECRAFT_ALTITUDE", "TARGET_CENTER_DISTANCE",
-        "SUB_SOLAR_LATITUDE", "SUB_SOLAR_LONGITUDE", "SPACECRAFT_SOLAR_DISTANCE",
+        "SUB_SPACECRAFT_LATITUDE", "SUB_SPACECRAFT_LONGITUDE", "SPACECRAFT_ALTITUDE",
+        "TARGET_CENTER_DISTANCE", "SUB_SOLAR_LATITUDE", "SUB_SOLAR_LONGITUDE", "SPACECRAFT_SOLAR_DISTANCE",
     )  # fmt: skip
     vectors = ("SC_TARGET_POSITION_VECTOR", "SC_TARGET_VELOCITY_VECTOR", "SC_SUN_POSITION_VECTOR")
     if not known:
@@ -266,7 +265,7 @@ def _geometry(scene: Scene, geometry: ViewingGeometry, known: bool) -> list[str]
     from_body = _body_turn(scene, geometry).T
     target = from_body @ -geometry.spacecraft_km
     sun = from_body @ (geometry.sun_km - geometry.spacecraft_km)
-    # Sub-points hold at START_TIME in the archive's labels; the rest here at mid-exposure, the camera at rest.
+    # Sub-points hold at START_TIME in the archive's labels; the camera stands still here.
     start = ceres.body_from_j2000(et_from_utc(scene.date))
     below, under_sun = _latitude_longitude(start @ -target), _latitude_longitude(start @ (sun - target))
     values = (
@@ -288,8 +287,9 @@ def _latitude_longitude(vector: np.ndarray) -> tuple[float, float]:
 
 
 GROUND_KEYS = (
-    "INCIDENCE_ANGLE", "EMISSION_ANGLE", "PHASE_ANGLE", "SLANT_DISTANCE", "MINIMUM_LATITUDE", "CENTER_LATITUDE",
-    "MAXIMUM_LATITUDE", "CENTER_LONGITUDE", "HORIZONTAL_PIXEL_SCALE", "VERTICAL_PIXEL_SCALE", "NORTH_AZIMUTH",
+    "INCIDENCE_ANGLE", "EMISSION_ANGLE", "PHASE_ANGLE", "SLANT_DISTANCE", "MINIMUM_LATITUDE",
+    "CENTER_LATITUDE", "MAXIMUM_LATITUDE", "CENTER_LONGITUDE", "HORIZONTAL_PIXEL_SCALE",
+    "VERTICAL_PIXEL_SCALE", "NORTH_AZIMUTH",
 )  # fmt: skip
 
 

@@ -33,8 +33,8 @@ ORBIT = {
     "mean_anomaly_deg": 95.989,
     "epoch_jd": 2_457_000.5,
 }
-"""Osculating elements of Ceres in the ecliptic of J2000. Recalled; the position they give for 19 June 2015 agrees with
-the ephemeris behind a Dawn image of that day to 0.001 degree and 3e-5 of the distance."""
+"""Osculating elements of Ceres in the ecliptic of J2000. Recalled; the position they give for 19 June 2015
+agrees with the ephemeris behind a Dawn image of that day to 0.001 degree and 3e-5 of the distance."""
 
 OBLIQUITY_DEG = 23.4392911
 """Obliquity of the ecliptic at J2000. Source: IAU 1976."""
@@ -48,8 +48,8 @@ VIEWS = (
     (Date(2015, 6, 4), 25.0, 45.0, 25.0),
     (Date(2015, 7, 5), 14.0, 38.0, 35.0),
 )
-"""Vantage points of the renderings: plausible (north polar views in mid-April, low phase in the first science orbit),
-not those flown."""
+"""Vantage points of the renderings: plausible (over the north in mid-April, low phase in the first science
+orbit), not those flown."""
 
 DEFAULT_VIEW = (19.0, 40.0, 30.0)
 
@@ -218,7 +218,7 @@ def _when_sun_over(longitude_deg: float, earliest: datetime) -> datetime:
 
 
 def _meridian_at_phase(latitude: float, sun_latitude: float, sun_longitude: float, phase: float) -> float:
-    """Longitude west of the Sun's at which a point of a latitude sees the wanted phase, or the nearest to it."""
+    """Longitude west of the Sun's where a point of a latitude sees the wanted phase, or the nearest to it."""
     a, b = np.deg2rad([latitude, sun_latitude])
     cosine = (np.cos(np.deg2rad(phase)) - np.sin(a) * np.sin(b)) / (np.cos(a) * np.cos(b))
     return float((sun_longitude - np.degrees(np.arccos(np.clip(cosine, -1, 1)))) % 360)

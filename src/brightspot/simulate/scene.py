@@ -288,7 +288,9 @@ def random_scene(seed: int, altitude_km: float, *, shifted: bool = False, **chan
         random_spots=int(rng.integers(4, 25)),
         dark_spots=int(rng.integers(0, 5)),
         named_spots=pixel_km > 0.05,
-        disk_function=str(rng.choice(["akimov", "lunar_lambert"] if not shifted else ["lambert", "lommel_seeliger"])),
+        disk_function=str(
+            rng.choice(["lambert", "lommel_seeliger"] if shifted else ["akimov", "lunar_lambert"])
+        ),
         disk_weight=between(0.85, 1.0) if not shifted else between(0.4, 0.8),
         psf_fwhm_px=between(1.2, 1.7) if not shifted else between(1.8, 2.4),
         psf_wings=between(0.0, 0.05),

@@ -17,7 +17,7 @@ from brightspot.simulate.features import (
 from brightspot.simulate.scene import Scene, Spot
 
 CRATER_ANCHOR = (10.0, 0.08)
-"""Cumulative density of random craters at crater_density 1: 0.08 / D^2 per km2 at D = 10 km (chosen by eye)."""
+"""Cumulative density of random craters at crater_density 1: 0.08 / D^2 per km2 at D = 10 km; by eye."""
 
 LARGEST_OCTAVE_KM = 120.0
 LONGEST_WAVELENGTH_KM = 480.0
@@ -25,8 +25,8 @@ FLOOR_WAVELENGTH_KM = 40.0
 """Relief of shorter wavelength lies on top of craters, longer one under them."""
 
 RELIEF_KM = (0.1, 0.76)
-"""Amplitude of an octave of relief: 0.1 km x (wavelength / km)^0.76, chosen by eye and by the local contrast of real
-frames at 0.8 km per pixel."""
+"""Amplitude of an octave of relief: 0.1 km x (wavelength / km)^0.76, chosen by eye and by the local contrast
+of real frames at 0.8 km per pixel."""
 
 SIMPLE_TO_COMPLEX_KM = 9.0
 """Where flat floors begin on Ceres (7.5-12 km, Hiesinger et al. 2016; recalled, unverified)."""
@@ -222,8 +222,9 @@ def _noise(
 
 def _no_craters() -> Craters:
     empty = np.zeros(0)
+    kinds = np.zeros(0, np.int64)
     return Craters(
-        np.zeros(0, "U1"), np.zeros((0, 3)), empty, np.zeros((0, 6)), np.zeros((0, 8)), np.zeros(0, int), empty
+        np.zeros(0, "U1"), np.zeros((0, 3)), empty, np.zeros((0, 6)), np.zeros((0, 8)), kinds, empty
     )
 
 
@@ -246,8 +247,8 @@ def _craters(scene: Scene, ground: GroundGrid, seed: int) -> Craters:
     centers[named:], diameters[named:], code[named:] = table[:, :3], table[:, 3], table[:, 5]
     pick = (code[named:] * 7919.37) % 1.0
     wear = (code[named:] * 104.729 * 1299.7) % 1.0
-    fresh = pick < scene.fresh_fraction
-    freshness[named:] = np.where(fresh, 0.8 + 0.2 * wear, 0.12 + 0.6 * wear)
+    young = pick < scene.fresh_fraction
+    freshness[named:] = np.where(young, 0.8 + 0.2 * wear, 0.12 + 0.6 * wear)
     age[named:] = 0.55 * table[:, 4] + 0.45 * freshness[named:]
     order = np.argsort(age, kind="stable")
     numbers, shapes, kinds = _crater_numbers(scene, diameters, freshness, code, names)
@@ -276,7 +277,10 @@ def _crater_numbers(
     chance = (code * 523.77) % 1.0
     low, high = scene.halo_contrast
     halo = low + (high - low) * ((code * 3571.9) % 1.0) - 1.0
-    numbers[:, 3] = np.where(young & ((chance < scene.halo_fraction) | ((names != "") & (freshness > 0.9))), halo, 0.0)
+    # Occator-sized craters' ejecta are mixed; the brightest ones surround small fresh craters.
+    halo = halo * np.clip(35.0 / diameters, 0.2, 1.0)
+    haloed = (chance < scene.halo_fraction) | ((names != "") & (freshness > 0.9))
+    numbers[:, 3] = np.where(young & haloed, halo, 0.0)
     numbers[:, 4] = np.where(young, scene.wall_streaks * (0.4 + 0.6 * chance), 0.0)
     numbers[:, 5] = code
     phases = 2 * np.pi * ((code[:, None] * np.array([13.7, 29.3, 71.9, 163.1])) % 1.0)

@@ -1,0 +1,207 @@
+"""Small places in the frame itself, large ones in binned views of it, each reported once.
+
+The local level follows what is wider than about 88 pixels, so a bright floor wider than that is level to it.
+Binned by 4 and by 16 the same frame is searched again, for places at least six bins wide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from brightspot.background import Background, mesh_layout
+from brightspot.frame import Frame
+from brightspot.segmentation import Segmentation
+
+FACTORS = (1, 4, 16)
+"""Binnings at which spots are looked for: the level follows what is wider than 88 binned pixels."""
+
+LEAST_COARSE_SIDE = 48
+"""Least side of a binned image."""
+
+LEAST_COARSE_WIDTH = 6.0
+"""Half-maximum diameter in binned pixels from which a coarse detection counts; finer ones see the rest."""
+
+GREATEST_WIDTH = 36.0
+"""Half-maximum diameter in binned pixels up to which the level is not drawn toward the spot (windows are 88)."""
+
+DISTINCT = 1.3
+"""Contrast by which a spot on or beside a larger one is a place of its own."""
+
+
+class Part(NamedTuple):
+    """Rows of one polarity found at one binning, and the objects their ``_object`` refers to.
+
+    Binned pixel (y, x) covers the frame's pixels from ``corner`` (x, y) + factor * (x, y).
+    """
+
+    factor: int
+    corner: tuple[int, int]
+    background: Background
+    found: Segmentation
+    rows: dict[str, np.ndarray]
+
+    def take(self, keep: np.ndarray) -> Part:
+        """The rows for which ``keep`` is True."""
+        return self._replace(rows={name: column[keep] for name, column in self.rows.items()})
+
+    def binned(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column of the binned pixels under the frame's pixels, as integers within the image."""
+        j = np.floor((y + 0.5 - self.corner[1]) / self.factor).astype(int)
+        i = np.floor((x + 0.5 - self.corner[0]) / self.factor).astype(int)
+        rows, columns = self.found.labels.shape
+        return np.clip(j, 0, rows - 1), np.clip(i, 0, columns - 1)
+
+
+def binnings(shape: tuple[int, int]) -> list[tuple[int, tuple[int, int]]]:
+    """Binning factors for a frame, and the pixel (x, y) where the first bin of each begins."""
+    out = []
+    for factor in FACTORS:
+        if factor == 1 or min(shape) // factor >= LEAST_COARSE_SIDE:
+            _, _, y0, x0 = mesh_layout(shape, factor)
+            out.append((factor, (x0, y0)))
+    return out
+
+
+def coarsen(frame: Frame, factor: int, corner: tuple[int, int]) -> Frame:
+    """The frame binned by ``factor``: means of the good pixels; geometry and scale to match."""
+    if factor == 1:
+        return frame
+    from brightspot._kernels.background import block_means
+
+    rows, columns = frame.shape[0] // factor, frame.shape[1] // factor
+    x0, y0 = corner
+    layout = (factor, y0, x0, rows, columns)
+    no_floor = np.float32(-np.inf)
+    image, share = block_means(frame.image, ~frame.mask, np.float32(0.0), no_floor, *layout)
+    full, _ = block_means(frame.saturated.astype(np.float32), ~frame.mask, np.float32(0.0), no_floor, *layout)
+    scale = frame.scale
+    if scale is not None and scale.believed is not None:
+        b = scale.believed
+        wider = replace(
+            b, km_per_pixel=b.km_per_pixel * factor, error_km_per_pixel=b.error_km_per_pixel * factor
+        )
+        scale = replace(scale, believed=wider)
+    geometry = frame.geometry
+    if geometry is not None:
+        camera = geometry.camera
+        pitch_x, pitch_y = camera.pitch_mm
+        center = [
+            (c - o - s - 0.5 * (factor - 1)) / factor
+            for c, o, s in zip(camera.center_xy, geometry.origin_xy, corner, strict=True)
+        ]
+        camera = replace(
+            camera, pitch_mm=(pitch_x * factor, pitch_y * factor), center_xy=(center[0], center[1])
+        )
+        geometry = replace(geometry, camera=camera, shape=(rows, columns), origin_xy=(0.0, 0.0))
+    return replace(
+        frame,
+        image=image,
+        mask=share < 0.5,
+        saturated=full > 0.0,
+        geometry=geometry,
+        scale=scale,
+        origin_xy=(0.0, 0.0),
+    )
+
+
+def without_spots(frame: Frame, part: Part, least_confidence: float) -> Frame:
+    """The frame with the places just found brought to the brightness of their surroundings.
+
+    So that a small spot on a bright floor does not stand for the floor when that is looked for.
+    """
+    rows = part.rows
+    settled = (rows["albedo_confidence"] >= least_confidence) & (
+        rows["diameter_halfmax"] <= GREATEST_WIDTH * part.factor
+    )
+    if not settled.any():
+        return frame
+    from scipy.ndimage import binary_dilation
+
+    image = frame.image.copy()
+    grow = 2 if part.factor == 1 else 1
+    x0, y0 = part.corner
+    for k in np.flatnonzero(settled):
+        o = rows["_object"][k]
+        first_y, first_x, last_y, last_x = part.found.box[o]
+        j0, i0 = max(first_y - grow, 0), max(first_x - grow, 0)
+        own = part.found.labels[j0 : last_y + grow + 1, i0 : last_x + grow + 1] == o + 1
+        wide = binary_dilation(own, iterations=grow)
+        cover = np.kron(wide, np.ones((part.factor, part.factor), bool))
+        y, x = y0 + j0 * part.factor, x0 + i0 * part.factor
+        window = image[y : y + cover.shape[0], x : x + cover.shape[1]]
+        window[cover[: window.shape[0], : window.shape[1]]] = (
+            rows["_surroundings"][k] + part.background.pedestal
+        )
+    return replace(frame, image=image)
+
+
+def join_once(finer: list[Part], coarse: list[Part]) -> list[Part]:
+    """Rows of finer and coarser binning together, each place once.
+
+    A coarse footprint that a finer one fills to a third is the same place and is left out, unless the finer
+    one is so wide that its own level followed it. Within and around a footprint that stays, finer rows stay
+    only where they stand out from it as well: a fragment of it, or its rim against a level that it has
+    itself raised, does not.
+    """
+    out = list(finer)
+    kept = []
+    for part in coarse:
+        rows = part.rows
+        fresh = np.ones(len(rows["x_centroid"]), bool)
+        for k in range(len(fresh)):
+            area = np.pi / 4.0 * rows["diameter_halfmax"][k] ** 2
+            for old in out:
+                j, i = part.binned(old.rows["_peak_x"], old.rows["_peak_y"])
+                inside = part.found.labels[j, i] == rows["_object"][k] + 1
+                same = old.rows["polarity"] == rows["polarity"][k]
+                width = old.rows["diameter_halfmax"]
+                filled = (np.pi / 4.0 * width**2 > area / 3.0) & (width <= GREATEST_WIDTH * old.factor)
+                if np.any(inside & same & filled):
+                    fresh[k] = False
+        part = part.take(fresh)
+        if not fresh.any():
+            continue
+        kept.append(part)
+        out = [old.take(_stands_out(old, part)) for old in out]
+    return [p for p in out + kept if len(p.rows["x_centroid"])]
+
+
+def _stands_out(old: Part, part: Part) -> np.ndarray:
+    """Which finer rows differ from the coarse footprints they lie in or beside."""
+    rows, x, y = part.rows, old.rows["_peak_x"], old.rows["_peak_y"]
+    keep = np.ones(len(x), bool)
+    j, i = part.binned(x, y)
+    ratio = old.rows["_brightness"] / part.background.at(part.background.level, i, j)
+    bright = old.rows["polarity"] == "bright"
+    for k in range(len(rows["x_centroid"])):
+        inside = part.found.labels[j, i] == rows["_object"][k] + 1
+        gap = np.hypot(x - rows["x_centroid"][k], y - rows["y_centroid"][k])
+        near = gap < 0.75 * rows["diameter_halfmax"][k] + 4.0 * part.factor
+        # inside: against the footprint; beside: against the surroundings at the coarse level
+        against = np.where(inside, rows["contrast"][k], 1.0)
+        share = ratio / against
+        keep &= ~near | np.where(bright, share > DISTINCT, share < 1.0 / DISTINCT)
+    return keep
+
+
+def number_footprints(shape: tuple[int, int], parts: list[Part], number: np.ndarray) -> np.ndarray:
+    """Image of detection numbers, (rows, columns) int32; finer footprints lie on top."""
+    labels = np.zeros(shape, np.int32)
+    start = 0
+    for part in parts:
+        n = len(part.rows["_object"])
+        table = np.zeros(int(part.found.labels.max()) + 1, np.int32)
+        table[part.rows["_object"] + 1] = number[start : start + n]
+        start += n
+        numbered = table[part.found.labels]
+        if part.factor > 1:
+            wide = np.zeros(shape, np.int32)
+            block = np.kron(numbered, np.ones((part.factor, part.factor), np.int32))
+            x0, y0 = part.corner
+            wide[y0 : y0 + block.shape[0], x0 : x0 + block.shape[1]] = block
+            numbered = wide
+        labels = np.where(labels > 0, labels, numbered)
+    return labels

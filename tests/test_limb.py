@@ -1,0 +1,231 @@
+"""The limb fit on disks drawn here (not by the simulator), on flips and scalings, and on real pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from brightspot.errors import ScaleError
+from brightspot.limb import LimbFit, fit_limb
+
+SHARED = Path(__file__).parents[2] / "shared"
+REAL = SHARED / "real"
+needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="real pictures are not at hand")
+
+
+def disk(
+    shape=(300, 300),
+    center=(150.0, 150.0),
+    a=100.0,
+    q=0.95,
+    angle_deg=20.0,
+    phase_deg=45.0,
+    sun_deg=200.0,
+    relief=0.0,
+    rough=0.0,
+    noise=0.01,
+    sky=10.0,
+    level=1000.0,
+    seed=1,
+):
+    """A lit spheroid, Akimov's disk function, orthographic; angles from +x towards +y. 3 x 3 samples a pixel."""
+    rng = np.random.default_rng(seed)
+    k = 3
+    y, x = np.mgrid[0 : shape[0] * k, 0 : shape[1] * k]
+    x, y = (x + 0.5) / k - 0.5 - center[0], (y + 0.5) / k - 0.5 - center[1]
+    t = np.deg2rad(angle_deg)
+    u, v = (x * np.cos(t) + y * np.sin(t)) / a, (-x * np.sin(t) + y * np.cos(t)) / (a * q)
+    psi = np.arctan2(v, u)
+    height = sum(
+        rng.normal() * n**-1.3 * np.cos(n * psi + rng.uniform(0, 6.3)) for n in range(5, 60)
+    ) / np.sqrt(0.5 * sum(n**-2.6 for n in range(5, 60)))
+    r = np.hypot(u, v) / (1.0 + relief * height)
+    z = np.sqrt(np.clip(1.0 - r**2, 0.0, 1.0))
+    s, p = np.deg2rad(sun_deg) - t, np.deg2rad(phase_deg)
+    slope = [
+        rough * a * ndimage.gaussian_filter(rng.normal(size=r.shape), max(2.0, 0.04 * a * k)) for _ in "xy"
+    ]
+    u, v = u + slope[0], v + slope[1]
+    along, across = u * np.cos(s) + v * np.sin(s), v * np.cos(s) - u * np.sin(s)
+    longitude, cos_latitude = np.arctan2(along, z), np.sqrt(np.clip(1.0 - across**2, 1e-6, 1.0))
+    fall = np.cos(np.pi / (np.pi - p) * (longitude - p / 2.0)) / np.maximum(np.cos(longitude), 1e-3)
+    bright = np.where(longitude > p - np.pi / 2.0, fall, 0.0) * cos_latitude ** (p / (np.pi - p))
+    image = np.where(r < 1.0, level * np.clip(bright, 0.0, 3.0), 0.0)
+    image = image.reshape(shape[0], k, shape[1], k).mean(axis=(1, 3))
+    image = ndimage.gaussian_filter(image, 0.6) + sky + noise * level * rng.normal(size=shape)
+    return image.astype(np.float32)
+
+
+def relative(fit: LimbFit, a: float) -> float:
+    """How far the scale is off."""
+    return fit.km_per_pixel * a / 482.0 - 1.0
+
+
+@pytest.mark.parametrize("phase_deg", [10, 30, 50, 70, 90])
+@pytest.mark.parametrize("a", [20, 50, 110])
+def test_whole_disks_within_one_percent(a, phase_deg):
+    side = int(2.8 * a)
+    image = disk((side, side), (side * 0.5 + 0.3, side * 0.5 - 1.2), a, phase_deg=phase_deg)
+    fit = fit_limb(image)
+    assert abs(relative(fit, a)) < max(0.01, 1.5 * fit.km_per_pixel_error / fit.km_per_pixel)
+    assert abs(relative(fit, a)) < (0.01 if phase_deg < 90 else 0.02)
+
+
+@pytest.mark.parametrize("phase_deg", [12, 60])
+def test_large_disk_in_a_full_frame(phase_deg):
+    image = disk((1024, 1024), (505.0, 520.0), 445.0, q=0.93, phase_deg=phase_deg, relief=0.002, rough=0.05)
+    fit = fit_limb(image)
+    assert abs(relative(fit, 445.0)) < 0.01
+    assert np.hypot(fit.center_x - 505.0, fit.center_y - 520.0) < 6.0
+    assert fit.semi_minor_px / fit.semi_major_px == pytest.approx(0.93, abs=0.012)
+
+
+def test_cut_by_the_frame():
+    image = disk((400, 400), (170.0, 60.0), 150.0, phase_deg=40, sun_deg=120.0, relief=0.001)
+    fit = fit_limb(image)
+    assert abs(relative(fit, 150.0)) < max(0.01, 2.0 * fit.km_per_pixel_error / fit.km_per_pixel)
+    assert fit.arc_deg < 180.0
+
+
+def test_short_arc_says_so():
+    image = disk((300, 300), (-200.0, 150.0), 400.0, phase_deg=50, sun_deg=0.0)
+    fit = fit_limb(image)
+    assert fit.quality == "poor"
+    assert fit.km_per_pixel_error > 0.03 * fit.km_per_pixel
+    assert abs(relative(fit, 400.0)) < 3.0 * fit.km_per_pixel_error / fit.km_per_pixel
+
+
+def test_terminator_is_not_taken_for_limb():
+    """At quarter phase a fit that used the terminator would put the centre on the lit side."""
+    image = disk(phase_deg=90.0, sun_deg=0.0, rough=0.1, relief=0.002)
+    fit = fit_limb(image)
+    assert abs(fit.center_x - 150.0) < 4.0
+    assert fit.semi_major_px == pytest.approx(100.0, rel=0.03)
+
+
+@pytest.mark.parametrize("sun_deg", [0.0, 77.0, 200.0, 310.0])
+def test_sun_azimuth_is_clockwise_from_up(sun_deg):
+    fit = fit_limb(disk(phase_deg=60.0, sun_deg=sun_deg))
+    # From +x towards +y is clockwise as displayed; up is -y.
+    assert abs((fit.sun_azimuth_deg - (sun_deg + 90.0) + 180.0) % 360.0 - 180.0) < 6.0
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_enlarging_divides_the_scale(factor):
+    image = disk((200, 200), (100.0, 95.0), 60.0, phase_deg=30, noise=0.005)
+    once, more = fit_limb(image), fit_limb(ndimage.zoom(image, factor, order=3))
+    assert more.km_per_pixel * factor == pytest.approx(once.km_per_pixel, rel=0.01)
+
+
+def test_bigger_body_bigger_pixels():
+    image = disk()
+    once, twice = fit_limb(image), fit_limb(image, figure=(964.0, 964.0, 892.0))
+    assert twice.km_per_pixel == pytest.approx(2.0 * once.km_per_pixel, rel=1e-9)
+
+
+def test_flips_flip_the_fit():
+    image = disk(shape=(280, 320), center=(150.0, 120.0), q=0.93, phase_deg=35, relief=0.001)
+    fit = fit_limb(image)
+    for flipped, x, y, angle in (
+        (image[::-1], fit.center_x, 279.0 - fit.center_y, -fit.position_angle_deg),
+        (image[:, ::-1], 319.0 - fit.center_x, fit.center_y, -fit.position_angle_deg),
+        (image.T, fit.center_y, fit.center_x, 90.0 - fit.position_angle_deg),
+    ):
+        other = fit_limb(flipped)
+        assert (other.center_x, other.center_y) == pytest.approx((x, y), abs=0.3)
+        assert other.km_per_pixel == pytest.approx(fit.km_per_pixel, rel=3e-3)
+        assert abs((other.position_angle_deg - angle + 90.0) % 180.0 - 90.0) < 3.0
+
+
+def test_linear_stretch_changes_nothing():
+    image = disk(phase_deg=50)
+    fit, other = fit_limb(image), fit_limb(7.0 + 0.25 * image)
+    assert other.km_per_pixel == pytest.approx(fit.km_per_pixel, rel=1e-3)
+
+
+def test_eight_bits_stars_and_hot_pixels():
+    image = disk((600, 600), (300.0, 310.0), 150.0, phase_deg=40, relief=0.001)
+    rng = np.random.default_rng(3)
+    x, y = rng.integers(0, 600, (2, 200))
+    image[y, x] += rng.uniform(100, 15000, 200).astype(np.float32)
+    picture = np.clip(image / 4.0, 0, 255).astype(np.uint8).astype(np.float32)
+    assert abs(relative(fit_limb(picture), 150.0)) < 0.01
+
+
+def test_masked_pixels_are_not_looked_at():
+    image = disk((300, 300), (150.0, 150.0), 100.0, phase_deg=20)
+    mask = np.zeros(image.shape, bool)
+    mask[:, 150:170] = True
+    mask[60:80] = True
+    image[mask] = 5000.0
+    assert abs(relative(fit_limb(image, mask), 100.0)) < 0.015
+
+
+def test_known_altitude_widens_the_scale_by_the_secant():
+    image = disk()
+    far, near = fit_limb(image), fit_limb(image, altitude_km=4400.0)
+    secant = 1.0 / np.cos(np.arcsin(482.0 / (4400.0 + 482.0)))
+    assert near.km_per_pixel / far.km_per_pixel == pytest.approx(secant, rel=1e-9)
+
+
+def _surface(seed):
+    rng = np.random.default_rng(seed)
+    return (200 + 60 * ndimage.gaussian_filter(rng.normal(size=(256, 256)), 3) * 10).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((64, 64), np.float32),
+        np.full((64, 64), np.nan, np.float32),
+        np.full((256, 256), 4095.0, np.float32),
+        np.ones((1, 1), np.float32),
+        _surface(1),
+        np.random.default_rng(0).normal(size=(256, 256)).astype(np.float32),
+        np.kron(np.eye(2), np.full((100, 100), 255.0)).astype(np.float32),
+    ],
+    ids=["zero", "nan", "saturated", "one pixel", "surface", "noise", "squares"],
+)
+def test_no_limb_is_an_error(image):
+    with pytest.raises(ScaleError):
+        fit_limb(image)
+
+
+def test_lumpy_body_is_refused():
+    y, x = np.mgrid[0:300, 0:300] - 150.0
+    angle = np.arctan2(y, x)
+    outline = 90.0 * (1.0 + 0.12 * np.cos(3 * angle) + 0.05 * np.cos(5 * angle + 1.0))
+    image = np.where(np.hypot(x, y) < outline, 500.0, 0.0).astype(np.float32)
+    with pytest.raises(ScaleError, match="Ceres' figure"):
+        fit_limb(ndimage.gaussian_filter(image, 0.7))
+
+
+def test_wrong_mask_shape():
+    with pytest.raises(ScaleError, match="agree"):
+        fit_limb(disk(), np.zeros((3, 3), bool))
+
+
+@needs_real
+@pytest.mark.parametrize(
+    ("path", "number", "a", "b", "within"),
+    [
+        ("press/PIA19562_rc3_full_disk.jpg", 0, 305.5, 283.6, 0.01),
+        ("press/ceres_rotation.gif", 10, 219.0, 206.0, 0.02),
+    ],
+)
+def test_real_pictures(path, number, a, b, within):
+    import imageio.v3 as iio
+
+    image = np.atleast_3d(iio.imread(REAL / path, index=number)).mean(axis=-1)
+    fit = fit_limb(image)
+    assert (fit.semi_major_px, fit.semi_minor_px) == pytest.approx((a, b), rel=within)
+
+
+@needs_real
+@pytest.mark.parametrize("path", ["press/ahuna_mons.jpg", "maps/ceres_global_2048x1024_lon0.jpg"])
+def test_real_pictures_without_limb(path):
+    import imageio.v3 as iio
+
+    with pytest.raises(ScaleError, match="no limb"):
+        fit_limb(np.atleast_3d(iio.imread(REAL / path)).mean(axis=-1))

@@ -1,0 +1,99 @@
+"""Large places: found in binned views, reported once, measured in the frame's own pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from brightspot.camera import Camera
+from brightspot.finder import SpotFinder
+from brightspot.frame import Frame
+from brightspot.geometry import ViewingGeometry
+from brightspot.pyramid import binnings, coarsen
+from brightspot.scale import Scale, ScaleChoice
+
+FINDER = SpotFinder(keep_all=True, polarity="bright", n_pixels=4)
+
+
+def flat_frame(*discs: tuple[float, float, float, float], shape: tuple[int, int] = (1024, 1024)) -> Frame:
+    """Level ground of 1 with discs (x, y, diameter, contrast), edges antialiased, one per cent noise."""
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float64)
+    image = np.ones(shape)
+    for cx, cy, diameter, contrast in discs:
+        cover = np.clip(0.5 * diameter - np.hypot(x - cx, y - cy) + 0.5, 0.0, 1.0)
+        image += (contrast - 1.0) * cover
+    image *= 1.0 + 0.01 * np.random.default_rng(1).standard_normal(shape)
+    return Frame(
+        name="flat", path=None, image=image.astype(np.float32), mask=np.zeros(shape, bool),
+        saturated=np.zeros(shape, bool), unit="W m-2 sr-1",
+    )  # fmt: skip
+
+
+def nearest(catalog, x: float, y: float):
+    gap = np.hypot(catalog["x_centroid"] - x, catalog["y_centroid"] - y)
+    return catalog.iloc[int(np.argmin(gap))], float(gap.min())
+
+
+@pytest.mark.parametrize("diameter", [12.0, 40.0, 100.0, 285.0])
+def test_a_disc_of_any_size_is_found_once_at_its_size(diameter):
+    found = FINDER(flat_frame((500.3, 520.7, diameter, 1.8))).catalog
+    row, gap = nearest(found, 500.3, 520.7)
+    assert gap < max(0.5, 0.01 * diameter)
+    assert row["diameter_halfmax"] == pytest.approx(diameter, rel=0.05)
+    assert row["contrast"] == pytest.approx(1.8, rel=0.06)
+    inside = np.hypot(found["x_centroid"] - 500.3, found["y_centroid"] - 520.7) < 0.75 * diameter
+    assert (inside & (found["contrast_peak"] > 1.2)).sum() == 1
+
+
+def test_a_spot_within_a_bright_floor_is_a_place_of_its_own():
+    found = FINDER(flat_frame((500.0, 500.0, 200.0, 1.5), (520.0, 480.0, 10.0, 4.0))).catalog
+    floor, _ = nearest(found[found["diameter_halfmax"] > 100], 500.0, 500.0)
+    spot, gap = nearest(found[found["diameter_halfmax"] < 20], 520.0, 480.0)
+    assert floor["diameter_halfmax"] == pytest.approx(200.0, rel=0.05)
+    assert spot["diameter_halfmax"] == pytest.approx(10.0, rel=0.1)
+    assert gap < 0.5
+
+
+def test_large_bright_ground_makes_no_dark_rim():
+    frame = flat_frame((512.0, 512.0, 250.0, 2.5))
+    found = SpotFinder(polarity="both", keep_all=True)(frame).catalog
+    dark = found[(found["polarity"] == "dark") & (found["contrast_peak"] < 0.9)]
+    assert len(dark) == 0
+
+
+def test_footprints_are_numbered_as_the_rows_are():
+    detection = FINDER(flat_frame((300.0, 300.0, 160.0, 1.6), (700.0, 700.0, 12.0, 2.0)))
+    for row in detection.catalog.to_dict("records"):
+        x, y = round(row["x_centroid"]), round(row["y_centroid"])
+        assert detection.segmentation[y, x] == row["detection_id"]
+
+
+def test_binned_geometry_and_scale_see_the_same_ground():
+    camera = Camera.framing_camera("FC2", 1)
+    turn = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
+    view = ViewingGeometry(
+        camera, (1000, 1020), np.array([14_000.0, 0.0, 0.0]), np.array([3e8, 2e8, 1e8]), turn, (3.0, 7.0)
+    )
+    choice = ScaleChoice(Scale(1.3, 0.1, "label", ""), (Scale(1.3, 0.1, "label", ""),), ())
+    frame = replace(flat_frame(shape=(1000, 1020)), geometry=view, scale=choice)
+    x0, y0 = dict(binnings(frame.shape))[16]
+    binned = coarsen(frame, 16, (x0, y0))
+    x, y = np.array([20.0, 31.3]), np.array([25.0, 40.9])
+    fine = view.ground(16 * x + 7.5 + x0, 16 * y + 7.5 + y0)
+    coarse = binned.geometry.ground(x, y)
+    assert coarse.latitude_deg == pytest.approx(fine.latitude_deg, abs=1e-9)
+    assert coarse.longitude_deg == pytest.approx(fine.longitude_deg, abs=1e-9)
+    assert coarse.pixel_area_km2 == pytest.approx(256 * fine.pixel_area_km2, rel=1e-9)
+    assert binned.scale.believed.km_per_pixel == pytest.approx(16 * 1.3)
+
+
+def test_bins_hold_the_mean_of_the_good_pixels():
+    frame = flat_frame()
+    mask = np.zeros((1024, 1024), bool)
+    mask[:3, :4] = True
+    binned = coarsen(replace(frame, mask=mask), 4, (0, 0))
+    assert binned.mask[0, 0]
+    assert not binned.mask[0, 1]
+    assert binned.image[5, 6] == pytest.approx(frame.image[20:24, 24:28].mean(), rel=1e-5)

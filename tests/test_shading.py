@@ -1,0 +1,442 @@
+"""Slopes against facets built in three dimensions, trees against recursion, features on made-up ground."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+import brightspot
+from brightspot._kernels import shading as kernels
+from brightspot.background import estimate_background
+from brightspot.photometry import disk_function
+from brightspot.segmentation import segment_outliers
+from brightspot.shading import (
+    ANGLE_OF_REPOSE_DEG,
+    FEATURES,
+    NO_SLOPE_DEG,
+    albedo_confidence,
+    describe,
+    facet_emission,
+    reasons,
+    slope_gain,
+    slope_needed_deg,
+    sun_axis_from_relief,
+)
+
+JUDGE = json.loads((Path(brightspot.__file__).parent / "judge.json").read_text())
+
+
+# ---------------------------------------------------------------- facets
+
+
+def directions(
+    incidence_deg: float, emission_deg: float, psi_deg: float
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Unit vectors to Sun and camera over ground whose normal is z, and the phase angle in degrees."""
+    i, e, psi = np.radians([incidence_deg, emission_deg, psi_deg])
+    sun = np.array([np.sin(i), 0.0, np.cos(i)])
+    camera = np.array([np.sin(e) * np.cos(psi), np.sin(e) * np.sin(psi), np.cos(e)])
+    return sun, camera, float(np.degrees(np.arccos(np.clip(sun @ camera, -1.0, 1.0))))
+
+
+def facet(tilt_deg, sun, camera) -> tuple[np.ndarray, np.ndarray]:
+    """Incidence and emission of ground turned toward the Sun about the y axis."""
+    t = np.radians(tilt_deg)
+    normal = np.stack([np.sin(t), np.zeros_like(t), np.cos(t)], axis=-1)
+    return np.degrees(np.arccos(np.clip(normal @ sun, -1, 1))), np.degrees(
+        np.arccos(np.clip(normal @ camera, -1, 1))
+    )
+
+
+def gain_by_force(tilt_deg, sun, camera, phase_deg, model) -> np.ndarray:
+    """Brightness of turned facets over that of level ground; NaN where the camera does not see them."""
+    i, e = facet(tilt_deg, sun, camera)
+    here = disk_function(model, *facet(np.zeros(1), sun, camera), phase_deg)[0]
+    there = np.where(i < 90.0, disk_function(model, i, np.minimum(e, 89.9999), phase_deg), 0.0) / here
+    return np.where(e < 90.0, there, np.nan)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.floats(0.5, 85.0),
+    st.floats(0.0, 80.0),
+    st.floats(0.0, 180.0),
+    st.one_of(st.floats(0.05, 0.97), st.floats(1.03, 6.0)),
+    st.sampled_from(["akimov", "lunar_lambert", "lommel_seeliger", "lambert", "minnaert"]),
+)
+def test_slope_equals_turned_facets(incidence, emission, psi, contrast, model):
+    sun, camera, phase = directions(incidence, emission, psi)
+    assume(phase > 2.0)  # at opposition Akimov's function is a step: all or nothing
+    (slope,) = slope_needed_deg(
+        np.array([contrast]), np.array([incidence]), np.array([emission]), np.array([phase]), model
+    )
+    tilt = np.arange(0.0, 85.0, 0.01)
+    gain = gain_by_force(tilt if contrast >= 1.0 else -tilt, sun, camera, phase, model)
+    reached = gain >= contrast if contrast >= 1.0 else gain <= contrast
+    well_reached = gain >= 1.02 * contrast if contrast >= 1.0 else gain <= contrast / 1.02 - 1e-3
+    # The grid of half degrees is refined by a straight line: a quarter of a degree is its error.
+    assert not well_reached[tilt < slope - 0.26].any()
+    if slope < 84.0:
+        assert reached[np.abs(tilt - slope) < 0.26].any()
+
+
+def test_no_contrast_needs_no_slope():
+    i, e, phase = np.array([10.0, 40.0, 75.0]), np.array([5.0, 30.0, 60.0]), np.array([12.0, 50.0, 80.0])
+    np.testing.assert_array_equal(slope_needed_deg(np.ones(3), i, e, phase), 0.0)
+
+
+def test_no_slope_reaches_five_times_the_light_at_noon():
+    angles = np.array([5.0]), np.array([10.0]), np.array([15.0])
+    assert slope_needed_deg(np.array([5.0]), *angles)[0] == NO_SLOPE_DEG
+    # Low Sun: any spot can be a slope.
+    low = np.array([80.0]), np.array([20.0]), np.array([70.0])
+    assert slope_needed_deg(np.array([2.0]), *low)[0] < ANGLE_OF_REPOSE_DEG
+
+
+def test_a_stronger_contrast_needs_more_slope():
+    contrast = np.linspace(1.0, 1.4, 41)
+    slope = slope_needed_deg(contrast, np.full(41, 60.0), np.full(41, 20.0), np.full(41, 50.0))
+    assert np.all(np.diff(slope) > 0)
+    fading = slope_needed_deg(1.0 / contrast, np.full(41, 60.0), np.full(41, 20.0), np.full(41, 50.0))
+    assert np.all(np.diff(fading) > 0)
+
+
+def test_what_is_not_known_stays_unknown():
+    known = np.array([1.5, 1.5, 1.5, 1.5, np.nan])
+    i = np.array([30.0, np.nan, 30.0, 30.0, 30.0])
+    e = np.array([30.0, 30.0, np.nan, 30.0, 30.0])
+    phase = np.array([30.0, 30.0, 30.0, np.nan, 30.0])
+    assert np.isnan(slope_needed_deg(known, i, e, phase)).tolist() == [False, True, True, True, True]
+    assert slope_needed_deg(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0)).shape == (0,)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(1.0, 85.0), st.floats(0.0, 85.0), st.floats(0.0, 180.0), st.floats(-60.0, 60.0))
+def test_facets_emission_is_that_of_the_turned_normal(incidence, emission, psi, tilt):
+    sun, camera, phase = directions(incidence, emission, psi)
+    _, expected = facet(np.array([tilt]), sun, camera)
+    cosine = facet_emission(np.radians(tilt), *np.cos(np.radians([incidence, emission, phase])))
+    assert cosine == pytest.approx(np.cos(np.radians(expected[0])), abs=1e-6)
+
+
+@pytest.mark.parametrize("model", ["akimov", "lunar_lambert", "lambert"])
+def test_gain_of_slopes_at_the_angle_of_repose(model):
+    rng = np.random.default_rng(1)
+    rows = [
+        directions(*v)
+        for v in zip(rng.uniform(5, 80, 50), rng.uniform(0, 60, 50), rng.uniform(0, 180, 50), strict=True)
+    ]
+    mu0 = np.array([sun[2] for sun, _, _ in rows], np.float32)
+    mu = np.array([camera[2] for _, camera, _ in rows], np.float32)
+    phase = np.array([p for _, _, p in rows], np.float32)
+    gain = slope_gain(mu0, mu, phase, model)
+    for k, (sun, camera, p) in enumerate(rows):
+        incidence = np.degrees(np.arccos(sun[2]))
+        i, e = facet(np.array([min(incidence, ANGLE_OF_REPOSE_DEG)]), sun, camera)
+        if e[0] > 85.0:
+            continue
+        here = disk_function(model, incidence, np.degrees(np.arccos(camera[2])), p)
+        assert gain[k] == pytest.approx(max(disk_function(model, i[0], e[0], p) / here, 1.0), rel=2e-3)
+    unknown = slope_gain(
+        np.float32([np.nan, -0.2]), np.float32([np.nan, 0.5]), np.float32([np.nan, 40.0]), model
+    )
+    assert np.isnan(unknown).all()
+
+
+# ---------------------------------------------------------------- the judge
+
+
+def sum_slowly(row: np.ndarray, trees: dict[str, np.ndarray]) -> float:
+    def leaf(node: int) -> float:
+        if trees["left"][node] < 0:
+            return float(trees["value"][node])
+        value = row[trees["feature"][node]]
+        left = (
+            trees["missing_left"][node] if np.isnan(value) else value <= np.float32(trees["threshold"][node])
+        )
+        return leaf(trees["left"][node] if left else trees["right"][node])
+
+    return sum(leaf(root) for root in trees["root"])
+
+
+def random_trees(rng: np.random.Generator, n_trees: int, n_features: int) -> dict[str, np.ndarray]:
+    names = ("feature", "threshold", "left", "right", "missing_left", "value")
+    nodes: list[list] = []
+
+    def add(depth: int) -> int:
+        k = len(nodes)
+        nodes.append(
+            [int(rng.integers(n_features)), rng.normal(), -1, -1, bool(rng.random() < 0.5), rng.normal()]
+        )
+        if depth and rng.random() < 0.8:
+            nodes[k][2] = add(depth - 1)
+            nodes[k][3] = add(depth - 1)
+        return k
+
+    root = [add(5) for _ in range(n_trees)]
+    kinds = (np.int32, np.float32, np.int32, np.int32, np.bool_, np.float64)
+    trees = {
+        name: np.array([n[k] for n in nodes], kind)
+        for k, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    }
+    return trees | {"root": np.array(root, np.int32)}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_trees_equal_recursion(seed):
+    rng = np.random.default_rng(seed)
+    trees = random_trees(rng, 12, 4)
+    rows = rng.normal(size=(60, 4)).astype(np.float32)
+    rows[rng.random(rows.shape) < 0.2] = np.nan
+    rows[:4, 0] = trees["threshold"][:4]  # on a threshold: left
+    score = np.zeros(len(rows))
+    kernels.sum_trees(rows, *trees.values(), score)
+    np.testing.assert_allclose(score, [sum_slowly(row, trees) for row in rows], atol=1e-12)
+
+
+@pytest.mark.parametrize("polarity", ["bright", "dark"])
+def test_the_judges_file_is_whole(polarity):
+    model = JUDGE[polarity]
+    n = len(model["feature"])
+    assert JUDGE["features"] == list(FEATURES)
+    assert all(len(model[k]) == n for k in ("threshold", "left", "right", "missing_left", "value"))
+    inner = np.array(model["left"]) >= 0
+    assert np.array_equal(inner, np.array(model["right"]) >= 0)
+    own = np.arange(n)
+    for side in ("left", "right"):
+        child = np.array(model[side])[inner]
+        assert np.all((child > own[inner]) & (child < n))  # downwards: no loops
+    assert max(model["feature"]) < len(FEATURES)
+    assert set(model["root"]) <= set(range(n))
+    assert np.all(np.diff(model["score"]) > 0)
+    assert np.all(np.diff(model["probability"]) >= 0)
+    assert 0.0 <= min(model["probability"]) <= max(model["probability"]) <= 1.0
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_confidence_is_the_judges(dark):
+    rng = np.random.default_rng(3)
+    rows = rng.normal(1.0, 3.0, (40, len(FEATURES))).astype(np.float32)
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    rows[-1] = np.nan
+    model = JUDGE["dark" if dark else "bright"]
+    score = [sum_slowly(row, model) + model["base"] for row in rows]
+    expected = np.interp(score, model["score"], model["probability"])
+    found = albedo_confidence(rows, dark=dark)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    assert np.all((found >= 0.0) & (found <= 1.0))
+    assert albedo_confidence(np.zeros((0, len(FEATURES)), np.float32), dark=dark).shape == (0,)
+
+
+# ---------------------------------------------------------------- features
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_peers_equal_a_plain_search(seed):
+    rng = np.random.default_rng(seed)
+    n, cell, least = int(rng.integers(1, 40)), 64, np.float32(0.05)
+    peak = np.sort(rng.uniform(0.1, 2.0, n).astype(np.float32))[::-1].copy()
+    place = rng.integers(0, (200, 300), (n, 2)).astype(np.int32)
+    first, third = np.empty(n, np.float32), np.empty(n, np.float32)
+    kernels.compare_peers(peak, place, (200, 300), cell, least, first, third)
+    for o in range(n):
+        near = (np.abs(place // cell - place[o] // cell) <= 1).all(axis=1)
+        near[o] = False
+        others = np.append(np.sort(peak[near])[::-1], [0.0, 0.0, 0.0])
+        assert first[o] == pytest.approx(peak[o] / max(others[0], least), rel=1e-6)
+        assert third[o] == pytest.approx(peak[o] / max(others[2], least), rel=1e-6)
+
+
+def features_of(picture, *, x, y, azimuth_deg=np.nan, dark=False, noise=0.01, seed=0) -> dict[str, float]:
+    """Features of the object nearest to (x, y) in a levelled picture (1: the surface)."""
+    picture = picture * np.random.default_rng(seed).normal(1.0, noise, picture.shape)
+    background = estimate_background(picture.astype(np.float32), np.ones(picture.shape, bool))
+    threshold = np.maximum(0.08, 2 * background.rms).astype(np.float32)
+    found = segment_outliers(background, threshold, dark=dark)
+    rows = describe(background, found, np.full(len(found.peak), azimuth_deg), None, dark=dark)
+    assert rows.shape == (len(found.peak), len(FEATURES))
+    assert rows.dtype == np.float32
+    nearest = np.argmin(np.hypot(found.peak_yx[:, 1] - x, found.peak_yx[:, 0] - y))
+    out = dict(zip(FEATURES, rows[nearest].tolist(), strict=True))
+    assert out["n_pixels"] == found.n_pixels[nearest] == np.sum(found.labels == nearest + 1)
+    return out
+
+
+def gaussian(x, y, sigma_x, sigma_y=None, angle_deg=0.0, size=128):
+    yy, xx = np.mgrid[:size, :size]
+    t = np.radians(angle_deg)
+    u, v = (xx - x) * np.cos(t) + (yy - y) * np.sin(t), (yy - y) * np.cos(t) - (xx - x) * np.sin(t)
+    return np.exp(-0.5 * ((u / sigma_x) ** 2 + (v / (sigma_y or sigma_x)) ** 2))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("azimuth", [0.0, 70.0, 215.0])
+def test_a_lonely_spot(sign, azimuth):
+    picture = 1.0 + sign * 0.6 * gaussian(64.3, 63.8, 2.5)
+    f = features_of(picture, x=64, y=64, azimuth_deg=azimuth, dark=sign < 0)
+    assert f["contrast"] == pytest.approx(0.6, rel=0.1)
+    assert f["contrast_to_texture"] == pytest.approx(f["contrast"] / f["texture"], rel=1e-5)
+    assert f["elongation"] < 1.2
+    assert f["filling"] == pytest.approx(1.0, abs=0.1)
+    assert f["ring_highest"] < 0.15
+    assert abs(f["ring_median"]) < 0.05
+    assert f["ring_lowest"] <= f["ring_median"] <= f["ring_share"] <= f["ring_highest"]
+    assert f["shade_beside"] > -0.1
+    assert f["shade_other_side"] > -0.1
+    assert f["sun_line_net"] > 0.8
+    assert f["shade_share"] == 0.0
+    assert f["sharpness"] > 0.8
+    assert f["light"] == pytest.approx(1.0, abs=0.05)
+    assert f["brightness"] == pytest.approx(1.0 + sign * 0.6, abs=0.06)
+
+
+@pytest.mark.parametrize("azimuth", [0.0, 90.0, 200.0])
+def test_a_hill_has_shade_on_one_side(azimuth):
+    # Lit flank toward the Sun, shaded flank behind.
+    a = np.radians(azimuth)
+    dx, dy = 4.0 * np.sin(a), -4.0 * np.cos(a)
+    picture = 1.0 + 0.5 * gaussian(64 + dx, 64 + dy, 2.5) - 0.5 * gaussian(64 - dx, 64 - dy, 2.5)
+    f = features_of(picture, x=64 + dx, y=64 + dy, azimuth_deg=azimuth)
+    assert f["shade_beside"] < -0.4
+    assert f["shade_other_side"] > -0.1
+    assert abs(f["sun_line_net"]) < 0.3  # relief sums to nothing along the Sun's line
+    across = features_of(picture, x=64 + dx, y=64 + dy, azimuth_deg=azimuth + 90.0)
+    assert across["shade_beside"] > -0.2
+    pit = features_of(picture, x=64 + dx, y=64 + dy, azimuth_deg=azimuth + 180.0)
+    assert pit["shade_beside"] == pytest.approx(f["shade_beside"], abs=0.02)  # either end of the line will do
+
+
+def test_a_wall_goes_on_sideways():
+    f = features_of(1.0 + 0.6 * gaussian(64, 64, 30.0, 1.8, 25.0), x=64, y=64, azimuth_deg=25.0)
+    assert f["elongation"] > 3.0
+    round_ = features_of(1.0 + 0.6 * gaussian(64, 64, 1.8), x=64, y=64, azimuth_deg=25.0)
+    assert f["ring_highest"] > round_["ring_highest"] + 0.3
+
+
+def test_long_toward_the_sun():
+    picture = 1.0 + 0.6 * gaussian(64, 64, 6.0, 2.0)  # long along x
+    along = features_of(picture, x=64, y=64, azimuth_deg=90.0)
+    across = features_of(picture, x=64, y=64, azimuth_deg=0.0)
+    assert along["along_sun"] > 0.5
+    assert across["along_sun"] < 0.1
+
+
+def test_a_cosmic_ray_is_sharper_than_the_psf():
+    picture = np.ones((128, 128))
+    picture[64, 65] += 4.0
+    ray = features_of(picture, x=65, y=64)
+    spot = features_of(1.0 + 0.8 * gaussian(64.5, 64.5, 0.65), x=64, y=64)
+    assert ray["sharpness"] < 0.05
+    assert ray["second_pixel"] < 0.1
+    assert ray["ring8"] < 0.05
+    assert spot["sharpness"] > 0.25
+    assert spot["second_pixel"] > 0.5
+
+
+def test_without_the_sun_its_features_are_unknown():
+    f = features_of(1.0 + 0.6 * gaussian(64, 64, 2.5), x=64, y=64)
+    assert {k for k, v in f.items() if np.isnan(v)} >= {
+        "shade_beside",
+        "shade_other_side",
+        "sun_line_net",
+        "along_sun",
+    }
+    assert np.isfinite([f["contrast"], f["ring_share"], f["sharpness"], f["elongation"]]).all()
+
+
+@pytest.mark.parametrize("corner", [(1, 1), (126, 2), (3, 125), (126, 126)])
+def test_features_at_the_frames_corner(corner):
+    f = features_of(1.0 + 0.6 * gaussian(*corner, 2.5), x=corner[0], y=corner[1], azimuth_deg=45.0)
+    assert np.isfinite([f["contrast"], f["ring_share"], f["sharpness"], f["sun_line_net"]]).all()
+
+
+@pytest.mark.parametrize("turn", ["left-right", "up-down", "half"])
+def test_features_turn_with_the_picture(turn):
+    rng = np.random.default_rng(5)
+    ground = ndimage.gaussian_filter(rng.normal(size=(128, 128)), 2.0)
+    picture = (1.0 + 0.4 * ground / np.abs(ground).max() + 0.7 * gaussian(70.3, 52.8, 3.0, 2.0, 30.0)).astype(
+        np.float32
+    )
+    act, azimuth, place = {
+        "left-right": (np.fliplr, 360.0 - 35.0, (127 - 70.3, 52.8)),
+        "up-down": (np.flipud, 180.0 - 35.0, (70.3, 127 - 52.8)),
+        "half": (lambda a: a[::-1, ::-1], 180.0 + 35.0, (127 - 70.3, 127 - 52.8)),
+    }[turn]
+    one = features_of(picture, x=70.3, y=52.8, azimuth_deg=35.0, noise=0.0)
+    other = features_of(
+        np.ascontiguousarray(act(picture)), x=place[0], y=place[1], azimuth_deg=azimuth, noise=0.0
+    )
+    for name in FEATURES:
+        assert other[name] == pytest.approx(one[name], rel=1e-3, abs=2e-3, nan_ok=True), name
+
+
+# ---------------------------------------------------------------- the Sun's line from the picture
+
+
+def cratered(azimuth_deg: float, seed: int, size: int = 256) -> np.ndarray:
+    """Ground of many bowls and hills, lit by its slope toward the Sun."""
+    rng = np.random.default_rng(seed)
+    height = np.zeros((size, size))
+    yy, xx = np.mgrid[:size, :size]
+    for _ in range(160):
+        x, y, r = *rng.uniform(0, size, 2), rng.uniform(3, 12)
+        height += (
+            rng.choice([-1.0, -1.0, 1.0])
+            * 0.25
+            * r
+            * np.exp(-0.5 * ((xx - x) ** 2 + (yy - y) ** 2) / (r / 1.5) ** 2)
+        )
+    down, right = np.gradient(height)
+    a = np.radians(azimuth_deg)
+    # Ground that rises away from the Sun faces it.
+    return np.clip(1.0 - 0.8 * (right * np.sin(a) - down * np.cos(a)), 0.05, None)
+
+
+@pytest.mark.parametrize("azimuth", [0.0, 35.0, 90.0, 140.0, 250.0, 300.0])
+def test_the_suns_line_shows_in_the_relief(azimuth):
+    picture = cratered(azimuth, seed=int(azimuth)) * np.random.default_rng(1).normal(1.0, 0.01, (256, 256))
+    background = estimate_background(picture.astype(np.float32), np.ones(picture.shape, bool))
+    axis = sun_axis_from_relief(background)
+    assert 0.0 <= axis < 180.0
+    assert (axis - azimuth + 90.0) % 180.0 == pytest.approx(90.0, abs=12.0)
+
+
+def test_ground_without_relief_has_no_suns_line():
+    rng = np.random.default_rng(2)
+    smooth = rng.normal(1.0, 0.01, (256, 256)).astype(np.float32)
+    assert np.isnan(sun_axis_from_relief(estimate_background(smooth, np.ones(smooth.shape, bool))))
+    mottled = 1.0 + 0.3 * ndimage.gaussian_filter(rng.normal(size=(256, 256)), 2.0) / 0.14
+    background = estimate_background(mottled.astype(np.float32), np.ones(mottled.shape, bool))
+    assert np.isnan(sun_axis_from_relief(background))
+
+
+# ---------------------------------------------------------------- words
+
+
+def worded(**values) -> np.ndarray:
+    row = np.zeros((1, len(FEATURES)), np.float32)
+    for name, value in values.items():
+        row[0, FEATURES.index(name)] = value
+    return row
+
+
+def test_reasons_say_what_decided():
+    spot = worded(contrast_to_texture=12.0, ring_share=0.05, sharpness=0.6)
+    (said,) = reasons(spot, np.array([NO_SLOPE_DEG]))
+    assert "no slope can make it" in said
+    assert "12 times the local scatter" in said
+    assert "ends on all sides" in said
+    assert "sharper than the PSF" not in said
+    (wall,) = reasons(worded(ring_share=0.7, sharpness=0.6), np.array([20.0]))
+    assert "a 20 degree slope would do" in wall
+    assert "goes on sideways (0.7 of the peak)" in wall
+    (steep,) = reasons(worded(sharpness=0.1), np.array([52.0]))
+    assert "needs a 52 degree slope" in steep
+    assert "sharper than the PSF" in steep
+    (unknown,) = reasons(worded(), np.array([np.nan]))
+    assert "slope" not in unknown
+    assert reasons(np.zeros((0, len(FEATURES)), np.float32), np.zeros(0)) == []
