@@ -21,7 +21,7 @@ MAX_BYTES = 400_000
 def main() -> None:
     """Write images/overlay.png and the generated parts of README.md."""
     (ROOT / "images").mkdir(exist_ok=True)
-    frame = bs.read_frame(next(SAMPLE.glob("*20150415*.IMG")))
+    frame = bs.read_frame(next(SAMPLE.glob("FC2*_15105*.IMG")))
     path = bs.save_overlay(bs.SpotFinder()(frame), ROOT / "images" / "overlay.png", size_px=900)
     shrink(path)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")

@@ -68,6 +68,17 @@ def pair_up(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return match
 
 
+def within(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray, margin: float = 1.0) -> np.ndarray:
+    """Which points lie on any spot, or no farther than ``margin`` pixels outside it."""
+    if len(truth) == 0 or len(x) == 0:
+        return np.zeros(len(x), bool)
+    gap = np.hypot(
+        np.asarray(x)[:, None] - np.asarray(truth["x"], float)[None, :],
+        np.asarray(y)[:, None] - np.asarray(truth["y"], float)[None, :],
+    )
+    return (gap <= 0.5 * np.asarray(truth["diameter_px"], float)[None, :] + margin).any(axis=1)
+
+
 def score(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> Score:
     """Counts for bright detections at (x, y).
 

@@ -245,9 +245,9 @@ def test_a_pedestal_is_taken_off():
 def test_rms_of_white_noise(sigma):
     image = np.random.default_rng(9).normal(50.0, 50.0 * sigma, (256, 256)).astype(np.float32)
     background = estimate_background(image, everywhere(image))
-    assert np.median(background.rms) == pytest.approx(WHITE_THROUGH_BINOMIAL * sigma, rel=0.04)
+    assert np.median(background.rms) == pytest.approx(WHITE_THROUGH_BINOMIAL * sigma, rel=0.06)
     assert background.rms.min() > 0.8 * WHITE_THROUGH_BINOMIAL * sigma
-    assert background.rms.max() < 1.2 * WHITE_THROUGH_BINOMIAL * sigma
+    assert background.rms.max() < 1.3 * WHITE_THROUGH_BINOMIAL * sigma
 
 
 def test_rms_has_a_floor():
@@ -334,5 +334,9 @@ def test_at_takes_the_nearest_block_and_holds_the_edge():
     assert (background.y0, background.x0) == (3, 2)
     mesh = np.arange(80).reshape(8, 10)
     assert background.at(mesh, np.array([2.0]), np.array([3.0]))[0] == 0
-    assert background.at(mesh, np.array([10.0, 9.9]), np.array([11.0, 10.9])).tolist() == [11, 0]
+    assert background.at(mesh, np.array([10.0, 9.6, 9.4]), np.array([11.0, 10.6, 10.4])).tolist() == [
+        11,
+        11,
+        0,
+    ]
     assert background.at(mesh, np.array([0.0, 83.0]), np.array([0.0, 69.0])).tolist() == [0, 79]

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 import brightspot
 from brightspot import batch
-from brightspot.batch import detect_folder, overlay_name
+from brightspot.batch import detect_folder
 from brightspot.errors import UsageError
 from brightspot.finder import SpotFinder
+from brightspot.writers import FRAME_COLUMNS, overlay_name
 
 
 def save_ball(path: Path, size: int = 96) -> Path:
@@ -56,7 +57,7 @@ def test_a_run_leaves_tables_pictures_and_a_record(folder, tmp_path):
     summary = detect_folder(folder, out)
     frames = read_table(out / "frames.csv")
     detections = read_table(out / "detections.csv")
-    assert list(frames[0]) == list(batch.FRAME_COLUMNS)
+    assert list(frames[0]) == list(FRAME_COLUMNS)
     assert list(detections[0]) == [column.name for column in brightspot.COLUMNS]
     assert (summary.n_ok, summary.n_skipped, summary.n_failed) == (9, 0, 2)
     assert {row["frame"] for row in frames if row["status"] == "failed"} == {"empty.png", "cut.png"}

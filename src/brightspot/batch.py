@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import platform
-import re
 import signal
 import time
 import traceback
@@ -29,33 +27,20 @@ from brightspot.finder import SpotFinder
 from brightspot.frame import Frame, locate
 from brightspot.readers import Input, find_inputs, read_frames
 from brightspot.scale import positive
-from brightspot.writers import DETECTION_COLUMNS, Table, columns_record, detection_rows, write_json
+from brightspot.writers import (
+    DETECTION_COLUMNS,
+    FRAME_COLUMNS,
+    OVERLAYS,
+    RECORD,
+    Table,
+    columns_record,
+    detection_rows,
+    overlay_name,
+    prepare_folder,
+    write_json,
+)
 
 OK, SKIPPED, FAILED = "ok", "skipped", "failed"
-
-FRAME_COLUMNS = (
-    "frame",
-    "status",
-    "reason",
-    "n_detections",
-    "n_x",
-    "n_y",
-    "unit",
-    "camera",
-    "filter",
-    "start_time",
-    "pixel_scale_km",
-    "scale_source",
-    "scale_conflicts",
-    "notes",
-    "overlay",
-    "seconds",
-)
-"""Header of ``frames.csv``."""
-
-TABLES = ("detections.csv", "frames.csv")
-RECORD = "run.json"
-OVERLAYS = "overlays"
 
 Progress = Callable[["FrameResult"], None]
 
@@ -419,72 +404,6 @@ def _facts(frame: Frame) -> dict[str, Any]:
         facts["scale_source"] = frame.scale.source
         facts["scale_conflicts"] = "; ".join(frame.scale.conflicts)
     return facts
-
-
-def overlay_name(frame_name: str) -> str:
-    """File name of a frame's picture: flat, safe on every file system, different for different frames.
-
-    Folders are joined by ``__``. A name that this would change otherwise, or make ambiguous, gets a
-    piece of its own SHA-256 at the end.
-    """
-    flat = frame_name.replace("/", "__")
-    safe = re.sub(r"[^A-Za-z0-9._#+-]", "_", flat).lstrip(".-")
-    if safe != flat or "__" in frame_name or "_/" in frame_name or "/_" in frame_name or len(safe) > 150:
-        digest = hashlib.sha256(frame_name.encode("utf-8", "surrogateescape")).hexdigest()[:10]
-        safe = f"{safe[:150]}-{digest}"
-    return f"{safe}.png"
-
-
-def prepare_folder(out: Path, *, force: bool = False) -> None:
-    """Make the results folder, or clear an earlier run's files out of it.
-
-    Raises
-    ------
-    UsageError
-        If ``out`` is a file or cannot be written, holds results and ``force`` is not given, or holds
-        files with the names of results that brightspot did not write.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{out}: cannot be a results folder: {error.strerror}") from error
-    if not os.access(out, os.W_OK | os.X_OK):
-        raise UsageError(f"{out}: no permission to write results there")
-    present = [name for name in (*TABLES, RECORD) if (out / name).exists()]
-    if not present:
-        return
-    if not force:
-        raise UsageError(
-            f"{out} already holds results ({', '.join(present)}): choose another folder, "
-            "or replace them with --force"
-        )
-    foreign = [name for name in present if not _is_ours(out / name)]
-    if foreign:
-        raise UsageError(
-            f"{out}/{foreign[0]} was not written by brightspot and is not replaced: choose another folder"
-        )
-    for name in _old_overlays(out / "frames.csv"):
-        (out / OVERLAYS / name).unlink(missing_ok=True)
-    for name in present:
-        (out / name).unlink()
-
-
-def _is_ours(path: Path) -> bool:
-    """True where brightspot wrote this table or record."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        head = file.read(300)
-    if path.name == RECORD:
-        return '"brightspot"' in head
-    return head.startswith("frame,")
-
-
-def _old_overlays(table: Path) -> list[str]:
-    """Pictures an earlier run lists; names that would lead out of the folder are left alone."""
-    if not table.exists():
-        return []
-    with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        names = [row.get("overlay") or "" for row in csv.DictReader(file)]
-    return [name for name in names if name.endswith(".png") and Path(name).name == name]
 
 
 def file_hashes(item: Input) -> list[dict[str, str]]:

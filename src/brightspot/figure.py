@@ -72,9 +72,7 @@ def show(
     UsageError
         If the stretch is unknown.
     """
-    detection = frame_or_detection if isinstance(frame_or_detection, Detection) else None
-    frame = detection.frame if detection is not None else frame_or_detection
-    assert isinstance(frame, Frame)
+    frame, detection = _parts(frame_or_detection)
     grey = display_grey(frame, stretch)
     if ax is None:
         import matplotlib.pyplot as plt
@@ -118,8 +116,7 @@ def save_overlay(
     stretch : str
         One of `STRETCHES`.
     size_px : int, optional
-        Length in pixels of the picture's longer side as seen on a screen (at 100 dpi); by default 1024, less for
-        frames smaller than 256 pixels.
+        Longer side of the picture in pixels at 100 dpi; by default 1024, less for frames below 256 pixels.
     dpi : int
         Resolution; 100 for a screen, 300 for print (the same layout, three times the pixels).
     cutouts : bool
@@ -139,10 +136,8 @@ def save_overlay(
     from matplotlib.figure import Figure
 
     path = Path(path)
-    detection = frame_or_detection if isinstance(frame_or_detection, Detection) else None
-    frame = detection.frame if detection is not None else frame_or_detection
-    assert isinstance(frame, Frame)
-    boxes = cutout_boxes(detection) if detection is not None and cutouts else []
+    frame, detection = _parts(frame_or_detection)
+    boxes = cutout_boxes(detection) if detection and cutouts else []
     rows, columns = frame.shape
     size_px = size_px or int(np.clip(4 * max(rows, columns), 480, 1024))
     # Very flat or very tall pictures are letterboxed, so that title and bar keep room.
@@ -167,7 +162,7 @@ def save_overlay(
     )
     suffix = path.suffix.lower().lstrip(".") or "png"
     if suffix not in canvas.get_supported_filetypes():
-        raise UsageError(f"{path}: pictures cannot be written as .{suffix}; use .png, .jpg, .pdf or .svg")
+        raise UsageError(f"{path}: pictures are written as .png, .jpg, .pdf or .svg")
     extra: dict[str, Any] = {"pil_kwargs": {"compress_level": 3}} if suffix == "png" else {}
     with replacing(path) as temporary:
         figure.savefig(temporary, format=suffix, dpi=dpi, facecolor="black", **extra)
@@ -230,9 +225,7 @@ def _by_snr(detection: Detection) -> list[dict[str, Any]]:
 
 def title(frame_or_detection: Frame | Detection) -> str:
     """One line: frame name, km per pixel with its source, number of detections."""
-    detection = frame_or_detection if isinstance(frame_or_detection, Detection) else None
-    frame = detection.frame if detection is not None else frame_or_detection
-    assert isinstance(frame, Frame)
+    frame, detection = _parts(frame_or_detection)
     name = "".join(c if c.isprintable() else "?" for c in frame.name)
     if len(name) > 60:
         name = f"{name[:25]}...{name[-32:]}"
@@ -241,6 +234,12 @@ def title(frame_or_detection: Frame | Detection) -> str:
         n = len(detection.catalog)
         parts.append(f"{n} detection{'' if n == 1 else 's'}")
     return "  |  ".join(parts)
+
+
+def _parts(frame_or_detection: Frame | Detection) -> tuple[Frame, Detection | None]:
+    if isinstance(frame_or_detection, Detection):
+        return frame_or_detection.frame, frame_or_detection
+    return frame_or_detection, None
 
 
 def scale_text(frame: Frame) -> str:
@@ -306,19 +305,9 @@ def _whole(frame: Frame) -> Box:
 
 
 def lit_box(frame: Frame, margin: float = 0.12) -> Box:
-    """The part of a frame that shows the lit body, in the frame's proportions.
+    """The part of a frame that shows the lit body, with a margin (a share of its longer side).
 
-    Parameters
-    ----------
-    frame : Frame
-        Its image and mask are used.
-    margin : float
-        Room around the lit part, as a share of its longer side.
-
-    Returns
-    -------
-    tuple of float
-        Left, top, right and bottom edge in pixels; the whole frame where the body fills most of it.
+    Same proportions as the frame; the whole frame where the body fills most of it.
     """
     rows, columns = frame.shape
     step = max(1, min(rows, columns) // 64)

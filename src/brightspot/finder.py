@@ -180,10 +180,10 @@ class SpotFinder:
                 finest = background
             new = []
             for c in candidates:
-                rows = self._rows(view, background, c, factor)
-                if rows is not None:
-                    to_full_resolution(rows, factor, corner)
-                    new.append(Part(factor, corner, background, c.segmentation, rows))
+                finished = self._rows(view, background, c, factor)
+                if finished is not None:
+                    to_full_resolution(finished[1], factor, corner)
+                    new.append(Part(factor, corner, background, *finished))
             parts = join_once(parts, new)
             for part in new:
                 left = without_spots(left, part, self.min_confidence)
@@ -268,8 +268,8 @@ class SpotFinder:
 
     def _rows(
         self, frame: Frame, background: Background, candidates: Candidates, factor: int
-    ) -> dict[str, np.ndarray] | None:
-        """Judge, choose, measure: finished columns of one polarity; None if nothing is left.
+    ) -> tuple[Segmentation, dict[str, np.ndarray]] | None:
+        """Judge, choose, join, measure: objects and columns of one polarity; None if nothing is left.
 
         ``frame`` is binned by ``factor``, and so are the rows' pixels.
         """
@@ -277,6 +277,7 @@ class SpotFinder:
 
         from brightspot.catalog import complete_rows, measure_footprints
         from brightspot.pyramid import LEAST_COARSE_WIDTH
+        from brightspot.segmentation import merge_believed
         from brightspot.shading import albedo_confidence
 
         dark, found, features = candidates
@@ -289,6 +290,7 @@ class SpotFinder:
         chosen = np.flatnonzero(good)
         if len(chosen) == 0:
             return None
+        found, chosen = merge_believed(found, chosen)
         ends = self._end_of_footprint(frame, background, found, dark=dark)
         measured = measure_footprints(
             frame.image, background, found, frame.saturated, chosen, ends, dark=dark
@@ -301,7 +303,7 @@ class SpotFinder:
         passes = np.ones(len(chosen), bool) if self.keep_all else self._meets_preset(rows, dark=dark)
         if factor > 1:
             passes &= rows["diameter_halfmax"] >= LEAST_COARSE_WIDTH
-        return {name: column[passes] for name, column in rows.items()} if passes.any() else None
+        return (found, {name: column[passes] for name, column in rows.items()}) if passes.any() else None
 
     def _end_of_footprint(
         self, frame: Frame, background: Background, found: Segmentation, *, dark: bool

@@ -18,8 +18,11 @@ import numpy as np
 
 from brightspot.background import Background
 
-SADDLE_DEPTH_SHARE = 0.4
+SADDLE_DEPTH_SHARE = 0.25
 """A fainter neighbour stays apart where it stands this share of its height above the saddle."""
+
+MERGE_SADDLE_SHARE = 0.6
+"""Of two places both believed to be albedo, the fainter joins if the saddle reaches this share of it."""
 
 SADDLE_DEPTH_SIGMA = 2.0
 """... and at least this many local scatters."""
@@ -90,3 +93,46 @@ def segment_outliers(background: Background, threshold: np.ndarray, *, dark: boo
     )
     objects = kernels.settle(index, ordered, labels, *tree, threshold, FOOTPRINT_SHARE, *place)
     return Segmentation(labels, *objects)
+
+
+def merge_believed(found: Segmentation, chosen: np.ndarray) -> tuple[Segmentation, np.ndarray]:
+    """Join what belongs to one deposit, once it is known what is albedo.
+
+    Before that, a spot must not be swallowed by the crater wall beside it, so peaks are kept apart at
+    shallow saddles. Among those believed, only deep ones part two places.
+
+    Parameters
+    ----------
+    found : Segmentation
+        The objects.
+    chosen : numpy.ndarray
+        (n,) indices of those believed.
+
+    Returns
+    -------
+    tuple
+        Segmentation with the joined footprints under the number of the highest peak, and the indices left.
+    """
+    believed = np.zeros(len(found.peak), bool)
+    believed[chosen] = True
+    partner = found.neighbour
+    joins = believed & (partner >= 0) & (found.saddle >= MERGE_SADDLE_SHARE * found.peak)
+    joins[joins] &= believed[partner[joins]]
+    if not joins.any():
+        return found, chosen
+    root = np.where(joins, partner, np.arange(len(found.peak)))
+    while np.any(root[root] != root):  # a partner is always the higher one, so this ends
+        root = root[root]
+    box, pixels = found.box.copy(), np.zeros_like(found.n_pixels)
+    np.minimum.at(box[:, 0], root, found.box[:, 0])
+    np.minimum.at(box[:, 1], root, found.box[:, 1])
+    np.maximum.at(box[:, 2], root, found.box[:, 2])
+    np.maximum.at(box[:, 3], root, found.box[:, 3])
+    np.add.at(pixels, root, found.n_pixels)
+    apart = (partner >= 0) & (root != root[np.maximum(partner, 0)])
+    saddle = np.zeros_like(found.saddle)
+    np.maximum.at(saddle, root[apart], found.saddle[apart])
+    np.maximum.at(saddle, root[partner[apart]], found.saddle[apart])
+    labels = np.concatenate([[0], root + 1]).astype(np.int32)[found.labels]
+    joined = found._replace(labels=labels, saddle=saddle, box=box, n_pixels=pixels)
+    return joined, chosen[root[chosen] == chosen]

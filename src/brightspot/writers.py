@@ -6,6 +6,7 @@ A value that is not known is an empty field (CSV) or null (JSON), never 0 and ne
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
 import os
@@ -29,6 +30,30 @@ if TYPE_CHECKING:
 
 DETECTION_COLUMNS = tuple(column.name for column in COLUMNS)
 """Header of ``detections.csv``."""
+
+FRAME_COLUMNS = (
+    "frame",
+    "status",
+    "reason",
+    "n_detections",
+    "n_x",
+    "n_y",
+    "unit",
+    "camera",
+    "filter",
+    "start_time",
+    "pixel_scale_km",
+    "scale_source",
+    "scale_conflicts",
+    "notes",
+    "overlay",
+    "seconds",
+)
+"""Header of ``frames.csv``."""
+
+TABLES = ("detections.csv", "frames.csv")
+RECORD = "run.json"
+OVERLAYS = "overlays"
 
 SIGNIFICANT_DIGITS = 8
 """Digits of a number in CSV: more than any measured quantity holds (a longitude to 0.00001 degree)."""
@@ -256,3 +281,69 @@ class Table:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def overlay_name(frame_name: str) -> str:
+    """File name of a frame's picture: flat, safe on every file system, different for different frames.
+
+    Folders are joined by ``__``. A name that this would change otherwise, or make ambiguous, gets a
+    piece of its own SHA-256 at the end.
+    """
+    flat = frame_name.replace("/", "__")
+    safe = re.sub(r"[^A-Za-z0-9._#+-]", "_", flat).lstrip(".-")
+    if safe != flat or "__" in frame_name or "_/" in frame_name or "/_" in frame_name or len(safe) > 150:
+        digest = hashlib.sha256(frame_name.encode("utf-8", "surrogateescape")).hexdigest()[:10]
+        safe = f"{safe[:150] or 'frame'}-{digest}"
+    return f"{safe}.png"
+
+
+def prepare_folder(out: Path, *, force: bool = False) -> None:
+    """Make the results folder, or clear an earlier run's files out of it.
+
+    Raises
+    ------
+    UsageError
+        If ``out`` is a file or cannot be written, holds results and ``force`` is not given, or holds
+        files with the names of results that brightspot did not write.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be a results folder: {error.strerror}") from error
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise UsageError(f"{out}: no permission to write results there")
+    present = [name for name in (*TABLES, RECORD) if (out / name).exists()]
+    if not present:
+        return
+    if not force:
+        raise UsageError(
+            f"{out} already holds results ({', '.join(present)}): choose another folder, "
+            "or replace them with --force"
+        )
+    foreign = [name for name in present if not _is_ours(out / name)]
+    if foreign:
+        raise UsageError(
+            f"{out}/{foreign[0]} was not written by brightspot and is not replaced: choose another folder"
+        )
+    for name in _old_overlays(out / "frames.csv"):
+        (out / OVERLAYS / name).unlink(missing_ok=True)
+    for name in present:
+        (out / name).unlink()
+
+
+def _is_ours(path: Path) -> bool:
+    """True where brightspot wrote this table or record."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        head = file.read(300)
+    if path.name == RECORD:
+        return '"brightspot"' in head
+    return head.startswith("frame,")
+
+
+def _old_overlays(table: Path) -> list[str]:
+    """Pictures an earlier run lists; names that would lead out of the folder are left alone."""
+    if not table.exists():
+        return []
+    with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        names = [row.get("overlay") or "" for row in csv.DictReader(file)]
+    return [name for name in names if name.endswith(".png") and Path(name).name == name]

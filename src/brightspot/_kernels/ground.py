@@ -441,7 +441,8 @@ def add_craters(height, albedo, frame, grid, body, centers, numbers, shapes, kin
         torn = angular / grid[2] > 14.0
         streak_wide = angular / grid[2] > 5.0 and streak > 0.0
         for j in range(j0, j1):
-            for i in range(i0, i1):
+            chord = np.sqrt(max((half + 1.0) ** 2 - (j - g0y) ** 2, 0.0))
+            for i in range(max(int(g0x - chord), i0), min(int(g0x + chord) + 2, i1)):
                 if small:
                     u = (inverse[0, 0] * (i - g0x) + inverse[0, 1] * (j - g0y)) / angular
                     v = (inverse[1, 0] * (i - g0x) + inverse[1, 1] * (j - g0y)) / angular

@@ -116,7 +116,7 @@ def _sun_seen(i, j, rise, height, maxima, size, top, path, half_sun):
             if lowest < -half_sun:
                 return 0.0
         # Far relief matters only where it is wide: steps grow with distance.
-        t += max(dt, 0.08 * t)
+        t += max(dt, 0.03 * t)
     return min(max(0.5 + 0.5 * lowest / half_sun, 0.0), 1.0)
 
 
@@ -312,8 +312,9 @@ def _trace(vx, vy, vz, o, height, top, frame, grid, body):
             return True, gx, gy
         last_t = t
         last_f = f
-        # No faster than relief of slope 0.6 could come to meet the ray.
-        rate = max(down, 0.0) + 0.6 * np.sqrt(max(1.0 - down * down, 0.0))
+        # No faster than relief of this slope could come to meet the ray; a step too far is taken back above.
+        slope = 0.6 if down < 0.5 else 0.3
+        rate = max(down, 0.0) + slope * np.sqrt(max(1.0 - down * down, 0.0))
         t += max(f / rate, 0.15 * cell_km)
         if t > t_out:
             return False, 0.0, 0.0
@@ -340,7 +341,8 @@ def look(light, albedo, height, frame, grid, body, origin, lens, rotation, rows,
 
     The corners of all pixels are traced; between corners that see one piece of ground the
     footprint is filled with as many samples as it has cells, elsewhere (limb, overhangs) with
-    traced rays.
+    traced rays. A sample's light is shared between the four nearest pixel centres in proportion, so that
+    what is smaller than a pixel keeps its place: the pixel's response is a tent of variance 1/6.
 
     Returns
     -------
@@ -350,7 +352,8 @@ def look(light, albedo, height, frame, grid, body, origin, lens, rotation, rows,
     ground : float32 (rows, columns)
         ``albedo`` under the middle of the pixel; 0 on the sky and at its edge.
     """
-    image = np.zeros((rows, columns), np.float32)
+    # With a border, so that light shared over the frame's edge needs no question.
+    image = np.zeros((rows + 2, columns + 2), np.float32)
     cover = np.zeros((rows, columns), np.float32)
     ground = np.zeros((rows, columns), np.float32)
     top = height.max() + 0.01
@@ -375,7 +378,6 @@ def look(light, albedo, height, frame, grid, body, origin, lens, rotation, rows,
                     hits += 1
             if hits == 0:
                 continue
-            total = 0.0
             smooth = False
             if hits == 4:
                 wide = max(abs(bx - ax) + abs(by - ay), abs(dx - cx) + abs(dy - cy))
@@ -383,34 +385,46 @@ def look(light, albedo, height, frame, grid, body, origin, lens, rotation, rows,
                 # Opposite sides alike: one piece of ground, evenly spread over the pixel.
                 twist = abs(ax - bx - cx + dx) + abs(ay - by - cy + dy)
                 smooth = max(wide, high) < 60.0 and twist < 1.0 + 0.25 * max(wide, high)
+            nu = 2 if hits == 4 else 4
+            nv = nu
+            seen = 0
             if smooth:
-                nu = min(max(int(wide + 0.999), 2), 12)
-                nv = min(max(int(high + 0.999), 2), 12)
-                for sj in range(nv):
-                    v = (sj + 0.5) / nv
-                    lx, ly = ax + v * (cx - ax), ay + v * (cy - ay)
-                    rx, ry = bx + v * (dx - bx), by + v * (dy - by)
-                    for si in range(nu):
-                        u = (si + 0.5) / nu
-                        total += _bilinear(light, lx + u * (rx - lx), ly + u * (ry - ly))
-                image[j - 1, i] = total / (nu * nv)
-                cover[j - 1, i] = 1.0
-                ground[j - 1, i] = _bilinear(albedo, 0.25 * (ax + bx + cx + dx), 0.25 * (ay + by + cy + dy))
-            else:
-                n = 4
-                seen = 0
-                for sj in range(n):
-                    for si in range(n):
-                        vx, vy, vz = _ray(
-                            x0 + i - 0.5 + (si + 0.5) / n, y0 + j - 1.5 + (sj + 0.5) / n, lens, rotation
-                        )
+                # Even numbers: then even ground stays even where the number changes.
+                nu = 2 if wide <= 2.0 else min(2 * int(0.65 * wide + 0.999), 12)
+                nv = 2 if high <= 2.0 else min(2 * int(0.65 * high + 0.999), 12)
+            for sj in range(nv):
+                v = (sj + 0.5) / nv
+                middle, left, right = 0.0, 0.0, 0.0
+                for si in range(nu):
+                    u = (si + 0.5) / nu
+                    if smooth:
+                        a = ax + u * (bx - ax) + v * (cx - ax + u * (dx - cx - bx + ax))
+                        b = ay + u * (by - ay) + v * (cy - ay + u * (dy - cy - by + ay))
+                    else:
+                        vx, vy, vz = _ray(x0 + i - 0.5 + u, y0 + j - 1.5 + v, lens, rotation)
                         hit, a, b = _trace(vx, vy, vz, origin, height, top, frame, grid, body)
-                        if hit:
-                            total += _bilinear(light, a, b)
-                            seen += 1
-                image[j - 1, i] = total / (n * n)
-                cover[j - 1, i] = seen / (n * n)
-    return image, cover, ground
+                        if not hit:
+                            continue
+                    seen += 1
+                    value = _bilinear(light, a, b) / (nu * nv)
+                    middle += value
+                    if u < 0.5:
+                        left += (0.5 - u) * value
+                    else:
+                        right += (u - 0.5) * value
+                middle -= left + right
+                other = j - 1 if v < 0.5 else j + 1
+                w = abs(v - 0.5)
+                image[other, i] += w * left
+                image[other, i + 1] += w * middle
+                image[other, i + 2] += w * right
+                image[j, i] += (1.0 - w) * left
+                image[j, i + 1] += (1.0 - w) * middle
+                image[j, i + 2] += (1.0 - w) * right
+            cover[j - 1, i] = seen / (nu * nv)
+            if smooth:
+                ground[j - 1, i] = _bilinear(albedo, 0.25 * (ax + bx + cx + dx), 0.25 * (ay + by + cy + dy))
+    return image[1:-1, 1:-1].copy(), cover, ground
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

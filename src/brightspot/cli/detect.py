@@ -6,11 +6,10 @@ import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from brightspot.batch import FrameResult, RunSummary, detect_folder
 from brightspot.cli.printing import (
     DONE,
     INTERRUPTED,
@@ -25,6 +24,9 @@ from brightspot.cli.printing import (
     text_of,
 )
 from brightspot.finder import SpotFinder
+
+if TYPE_CHECKING:
+    from brightspot.batch import FrameResult, RunSummary
 
 DEFAULT = SpotFinder()
 """The settings whose fields are the options of the detector."""
@@ -70,6 +72,8 @@ def detect(
     debug
         Print tracebacks.
     """
+    from brightspot.batch import detect_folder  # here, so that --help is quick
+
     results: list[FrameResult] = []
     with _progress() as step:
 
@@ -108,20 +112,20 @@ def _progress() -> Iterator[Callable[[FrameResult], None]]:
         yield _say_failure
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     columns = (
-        SpinnerColumn(),
         TextColumn("{task.completed} frames"),
         TimeElapsedColumn(),
         TextColumn("{task.description}", markup=False),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    # Without auto_refresh there is no thread, and worker processes may be forked beside it.
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
         task = bar.add_task("", total=None)
 
         def step(result: FrameResult) -> None:
-            bar.update(task, advance=1, description=printable(result.name))
+            bar.update(task, advance=1, description=printable(result.name), refresh=True)
             if result.status == "failed":
                 console.print(_failure(result), markup=False, highlight=False, soft_wrap=True)
 

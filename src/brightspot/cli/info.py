@@ -63,7 +63,11 @@ def info(
         if not json:
             for name, value in record.items():
                 if value is not None and value != "" and value != []:
-                    text = "; ".join(value) if isinstance(value, list) else text_of(value, ".6g" if isinstance(value, float) else "")
+                    text = (
+                        "; ".join(value)
+                        if isinstance(value, list)
+                        else text_of(value, ".6g" if isinstance(value, float) else "")
+                    )
                     print(f"{name:>28}  {printable(text)}")
             print()
     if json:

@@ -475,7 +475,7 @@ def fit_sun(geometry: ViewingGeometry, image: np.ndarray, mask: np.ndarray | Non
         sigma = 1.4826 * float(np.median(np.abs(residual)))
         use = np.abs(residual) <= max(4.0 * sigma, 1e-12)
     other = _refined_sun(normal[use], mu[use], value[use], best, OTHER_WEIGHT)
-    deviation_deg = float(np.linalg.norm([deviation_deg, angle_deg(best, other), BLOCK_ERROR_DEG]))
+    deviation_deg = float(np.hypot(np.hypot(deviation_deg, angle_deg(best, other)), BLOCK_ERROR_DEG))
     azimuth_deg = float(np.degrees(np.arctan2(best[0], -best[1])) % 360.0)
     score = _correlation(_shading(normal[use] @ best, mu[use]), value[use])
     return SunFit(

@@ -16,7 +16,7 @@ MIN_SUN_GRADIENT = 0.06
 """Brightness must change by this share of its mean from centre to limb before it tells the Sun's side."""
 
 MAX_CONDITION = 5e3
-"""Condition of the brightness fit above which too little of the disk is in view (about a third): whole disk, 800."""
+"""Condition of the brightness fit above which too little of the disk is in view; a whole disk has 800."""
 
 
 class Levels(NamedTuple):

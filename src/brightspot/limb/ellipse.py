@@ -12,6 +12,9 @@ RELIEF = 0.004
 RELIEF_ORDERS, RELIEF_SLOPE = range(3, 13), 1.3
 """Waves per turn of the relief that is fitted with the ellipse, and how their amplitude falls with it."""
 
+ERROR_SCALE = 1.25
+"""Errors found on rendered cratered disks over errors computed: craters are not waves of random phase."""
+
 FIGURE_ERROR = 0.002
 """Relative error of the figure itself: ``dawn_ceres_v04.tpc`` has 482.64 and 480.60 km, not 482 twice."""
 
@@ -165,4 +168,4 @@ def average_poles(points: Points, ellipse: Ellipse, model: Model) -> tuple[Ellip
         float(best[3]),
         float(best[4]),
     )
-    return fitted, mean, float(np.sqrt(relative2 + FIGURE_ERROR**2))
+    return fitted, mean, float(np.sqrt(ERROR_SCALE**2 * relative2 + FIGURE_ERROR**2))

@@ -17,7 +17,7 @@ RELIEF_CORRELATION_DEG = 5.0
 RELIEF_FLOOR = 0.0015
 """Least scatter of the finer relief assumed, as a share of the radius."""
 
-RELIEF_RATIO = 1.0
+RELIEF_RATIO = 2.0
 """Relief of the long waves that are fitted over the scatter of the rest."""
 
 EDGE_ERROR = 0.05
@@ -244,8 +244,8 @@ def _refuse(ellipse: Ellipse, rms: float, share: float, outside: float, arc_deg:
         )
     if outside > MAX_OUTSIDE:
         raise ScaleError(
-            f"the outline in the frame does not fit Ceres' figure (lit ground fills {100 * outside:.0f} % of what"
-            " should be sky): another body, or no limb"
+            f"the outline in the frame does not fit Ceres' figure ({100 * outside:.0f} % of its"
+            " surroundings are lit): another body, or no limb"
         )
     if share < MIN_INLIER_SHARE:
         raise ScaleError(

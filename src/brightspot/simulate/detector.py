@@ -36,13 +36,14 @@ def responsivity(filter_number: int) -> float:
 
 
 def blur(image: np.ndarray, scene: Scene) -> np.ndarray:
-    """The image through the optics: point-spread function (without the pixel itself), then motion."""
+    """The image through the optics: point-spread function (less the pixel itself), then motion."""
     from brightspot._kernels import render as kernels
 
     image = np.ascontiguousarray(image, np.float32)
-    sigma2 = (scene.psf_fwhm_px / 2.3548) ** 2 - 1.0 / 12.0
+    # The pixel's own tent has a variance of 1/6.
+    sigma2 = (scene.psf_fwhm_px / 2.3548) ** 2 - 1.0 / 6.0
     out = image
-    if sigma2 > 0.01:
+    if sigma2 > 0.0:
         out = kernels.convolve_rows_columns(image, _gaussian(math.sqrt(sigma2)))
     if scene.psf_wings > 0:
         wide = kernels.convolve_rows_columns(out, _gaussian(3.0))
@@ -54,6 +55,9 @@ def blur(image: np.ndarray, scene: Scene) -> np.ndarray:
 
 
 def _gaussian(sigma: float) -> np.ndarray:
+    if sigma < 0.5:
+        # Too narrow to sample: three weights of the same variance.
+        return np.array([0.5 * sigma**2, 1.0 - sigma**2, 0.5 * sigma**2])
     half = max(int(4 * sigma + 1), 2)
     weights = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma) ** 2)
     return weights / weights.sum()

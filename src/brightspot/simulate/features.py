@@ -82,10 +82,11 @@ FLOOR_HEIGHT_KM = {"Occator": 0.0}
 
 NAMED_SPOTS: tuple[Spot, ...] = (
     # Cerealia: the gazetteer's 14 km, core as wide as the pit's bright middle; albedo about six times
-    # Ceres' mean at best resolution (Scully et al. 2019), less on average.
-    Spot("Cerealia Facula", 19.70, 239.60, 14.0, 3.2, 7.0, 5.5, 0.25, 0.25),
+    # Ceres' mean at best resolution (Scully et al. 2019), less on average. The rim stands above half of the
+    # core's excess, so that its diameter is also the one at half maximum.
+    Spot("Cerealia Facula", 19.70, 239.60, 14.0, 4.6, 7.0, 6.0, 0.12, 0.1),
     # Vinalia: several patches over 19 km (gazetteer extent); drawn as one ragged patch about its centre.
-    Spot("Vinalia Faculae", 20.20, 242.00, 9.0, 2.6, 0.0, 1.0, 0.3, 0.45),
+    Spot("Vinalia Faculae", 20.20, 242.00, 9.0, 2.6, 0.0, 1.0, 0.2, 0.3),
     Spot("Haulani", 5.80, 10.77, 8.0, 1.6, 0.0, 1.0, 0.3, 0.4),
     Spot("Oxo", 42.21, 359.60, 7.0, 1.9, 0.0, 1.0, 0.2, 0.3),
     Spot("Kupalo", -39.44, 173.20, 6.0, 1.7, 0.0, 1.0, 0.2, 0.4),

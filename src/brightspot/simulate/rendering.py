@@ -92,10 +92,13 @@ def render(scene: Scene) -> Rendered:
     )  # fmt: skip
     lens, view = lens_numbers(geometry.camera), np.ascontiguousarray(geometry.camera_from_body)
     eye = np.ascontiguousarray(geometry.spacecraft_km)
-    x0, y0 = map(float, scene.origin_xy)
-    sharp, cover, under = kernels.look(
-        light, albedo, height, ground.frame, ground.grid, BODY_KM, eye, lens, view, *scene.shape, x0, y0
-    )
+    # One pixel more on every side, whose light reaches into the frame.
+    (x0, y0), (rows, columns) = scene.origin_xy, scene.shape
+    wide = kernels.look(
+        light, albedo, height, ground.frame, ground.grid, BODY_KM, eye, lens, view,
+        rows + 2, columns + 2, x0 - 1.0, y0 - 1.0,
+    )  # fmt: skip
+    sharp, cover, under = (np.ascontiguousarray(plane[1:-1, 1:-1]) for plane in wide)
     dim = 10.0 ** (-0.4 * scene.phase_slope_mag_deg * geometry.phase_deg)
     iof = detector.blur(sharp * np.float32(scene.normal_albedo * dim), scene)
     flux = SOLAR_FLUX[scene.filter_number] / (np.pi * scene.sun_distance_au**2)

@@ -179,7 +179,7 @@ class Scene:
     roughness: float = 1.0
     crater_density: float = 1.0
     crater_slope: float = 2.0
-    min_crater_px: float = 1.5
+    min_crater_px: float = 2.0
     max_crater_km: float = 60.0
     fresh_fraction: float = 0.15
     central_peaks: bool = True

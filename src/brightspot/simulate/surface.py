@@ -24,9 +24,12 @@ LONGEST_WAVELENGTH_KM = 480.0
 FLOOR_WAVELENGTH_KM = 40.0
 """Relief of shorter wavelength lies on top of craters, longer one under them."""
 
-RELIEF_KM = (0.1, 0.76)
-"""Amplitude of an octave of relief: 0.1 km x (wavelength / km)^0.76, chosen by eye and by the local contrast
+RELIEF_KM = (0.115, 0.76)
+"""Amplitude of an octave of relief: 0.115 km x (wavelength / km)^0.76, chosen by eye and by the local contrast
 of real frames at 0.8 km per pixel."""
+
+HIGHLANDS_KM = 80.0
+"""Relief grows no further beyond this wavelength: Ceres' heights stay within about 7 km of the spheroid."""
 
 SIMPLE_TO_COMPLEX_KM = 9.0
 """Where flat floors begin on Ceres (7.5-12 km, Hiesinger et al. 2016; recalled, unverified)."""
@@ -100,13 +103,13 @@ def map_position(unit: np.ndarray, frame: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def crater_depth_km(diameter_km: np.ndarray) -> np.ndarray:
-    """Rim-to-floor depth in km of a fresh crater (0.17 D, flattening above the change to flat floors).
+    """Rim-to-floor depth in km of a fresh crater (0.18 D, flattening above the change to flat floors).
 
-    Occator (92 km) comes out 4.1 km deep; slopes chosen by eye against real frames.
+    Occator (92 km) comes out 4.4 km deep; slopes chosen by eye against real frames.
     """
     d = np.asarray(diameter_km, float)
     limit = SIMPLE_TO_COMPLEX_KM
-    return np.where(d < limit, 0.17 * d, 0.17 * limit * (d / limit) ** 0.43)
+    return np.where(d < limit, 0.18 * d, 0.18 * limit * (d / limit) ** 0.43)
 
 
 def crater_profiles() -> tuple[np.ndarray, np.ndarray]:
@@ -183,7 +186,7 @@ def _relief(scene: Scene, ground: GroundGrid, seed: int, *, coarse: bool) -> np.
     """Fractal relief in km, above or below `FLOOR_WAVELENGTH_KM`."""
     lengths = LONGEST_WAVELENGTH_KM * 0.5 ** np.arange(24)
     size, power = RELIEF_KM
-    amplitudes = size * lengths**power * scene.relief_strength
+    amplitudes = size * np.minimum(lengths, HIGHLANDS_KM) ** power * scene.relief_strength
     if not coarse:
         amplitudes *= scene.roughness
     wanted = (lengths > FLOOR_WAVELENGTH_KM) == coarse

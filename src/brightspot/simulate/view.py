@@ -12,7 +12,7 @@ from brightspot.geometry import ViewingGeometry
 from brightspot.simulate.scene import Scene
 from brightspot.simulate.surface import BODY_KM, GroundGrid, direction, map_position
 
-GRID_BUDGET = 6_500_000
+GRID_BUDGET = 5_500_000
 """Most cells of the ground grid; a view that needs more gets coarser cells."""
 
 GRID_COMFORT = 2_600_000
