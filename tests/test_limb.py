@@ -193,6 +193,15 @@ def test_no_limb_is_an_error(image):
         fit_limb(image)
 
 
+def test_bright_spot_on_the_ground_is_no_disk():
+    ground = 100.0 + 15.0 * ndimage.zoom(np.random.default_rng(5).normal(size=(200, 200)), 3, order=1)
+    y, x = np.mgrid[0:600, 0:600]
+    ground[np.hypot(x - 320, y - 300) < 24] = 520.0
+    image = ndimage.gaussian_filter(ground, 0.8) + np.random.default_rng(6).normal(size=ground.shape)
+    with pytest.raises(ScaleError, match="fills the frame"):
+        fit_limb(image.astype(np.float32))
+
+
 def test_lumpy_body_is_refused():
     y, x = np.mgrid[0:300, 0:300] - 150.0
     angle = np.arctan2(y, x)

@@ -246,3 +246,16 @@ def test_explain(april):
     assert [(row["source"], row["km_per_pixel"]) for row in blank] == [("limb", None)]
     with pytest.raises(UsageError, match="locate"):
         scale.explain(april)
+
+
+def test_oblique_views_do_not_contradict_the_article():
+    scene = Scene(
+        date=datetime(2015, 6, 10, 3, 0),
+        altitude_km=4400.0,
+        center_xy=(512.0, 1150.0),
+        seed=3,
+        relief_spheroid=False,
+    )
+    choice = locate(render(scene).frame).scale
+    assert {s.source for s in choice.candidates} >= {"label", "article"}
+    assert choice.conflicts == ()

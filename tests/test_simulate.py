@@ -134,7 +134,7 @@ def test_spot_has_its_position_and_its_excess(smooth, diameter_px):
     for row in r.truth.itertuples():
         near = np.hypot(xx - row.x, yy - row.y) < 0.75 * diameter_px + 5
         excess = float(np.nansum(ratio[near] * area[near]))
-        assert excess == pytest.approx(row.excess_area_km2, rel=0.025 if diameter_px < 1 else 0.015)
+        assert excess == pytest.approx(row.excess_area_km2, rel=0.04 if diameter_px < 1 else 0.015)
         weight = ratio[near] / ratio[near].sum()
         center = np.array([np.sum(weight * xx[near]), np.sum(weight * yy[near])])
         projected = np.array(r.frame.geometry.project(row.latitude_deg, row.longitude_deg))
@@ -147,7 +147,8 @@ def test_spot_has_its_position_and_its_excess(smooth, diameter_px):
             contrast = spots[row.spot_id - 1].contrast
             assert row.excess_area_km2 == pytest.approx((contrast - 1) * area_km2, rel=0.02)
         else:
-            np.testing.assert_allclose(center, projected, atol=0.08 * diameter_px + 0.03)
+            # Torn patches are placed by their centroid.
+            np.testing.assert_allclose(center, projected, atol=0.01 * diameter_px + 0.04)
 
 
 def test_truth_knows_what_can_be_seen(rough):

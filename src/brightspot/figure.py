@@ -36,7 +36,7 @@ MAX_CUTOUTS = 4
 """Strongest spots that `save_overlay` shows enlarged beside the picture."""
 
 MAX_LABELS = 60
-"""At most this many ids are written into one picture, strongest first; outlines are always all drawn."""
+"""Most ids written into one picture, strongest first; outlines are always all drawn."""
 
 
 def show(
@@ -170,14 +170,11 @@ def save_overlay(
 
 
 def cutout_boxes(detection: Detection) -> list[tuple[int, int, int]]:
-    """Squares around the spots of highest signal to noise: (x, y, half width) in pixels.
-
-    A spot that an earlier square shows gets none of its own.
-    """
+    """Squares (x, y, half width) around the spots of highest signal to noise, each spot in one only."""
     boxes: list[tuple[int, int, int]] = []
     for row in _by_snr(detection):
         x, y = round(row["x_centroid"]), round(row["y_centroid"])
-        if any(max(abs(x - bx), abs(y - by)) < 0.8 * half for bx, by, half in boxes):
+        if any(max(abs(x - bx), abs(y - by)) < half for bx, by, half in boxes):
             continue
         extent = float(np.sqrt(np.count_nonzero(detection.segmentation == row["detection_id"])))
         boxes.append((x, y, int(np.clip(1.6 * extent, 16, 64))))
@@ -289,7 +286,8 @@ def display_grey(frame: Frame, stretch: str = "asinh") -> np.ndarray:
         level = np.nan_to_num((image - np.float32(low)) / np.float32(span), nan=0.0, posinf=1.0, neginf=0.0)
     if stretch == "asinh":
         top = float(max(1.0, np.max(level[good])))
-        soft = np.float32(4.0)
+        # Nearly linear where nothing outshines the surface, so that a flat disk keeps its contrast.
+        soft = np.float32(min(4.0, 0.3 + 2.0 * (top - 1.0)))
         level = np.arcsinh(soft * np.maximum(level, 0)) / np.arcsinh(soft * np.float32(top))
     grey = (np.clip(level, 0, 1) * 255).astype(np.uint8)
     grey[frame.mask] = 0
@@ -305,10 +303,7 @@ def _whole(frame: Frame) -> Box:
 
 
 def lit_box(frame: Frame, margin: float = 0.12) -> Box:
-    """The part of a frame that shows the lit body, with a margin (a share of its longer side).
-
-    Same proportions as the frame; the whole frame where the body fills most of it.
-    """
+    """The part of a frame that shows the lit body, in its proportions; all of it where little is sky."""
     rows, columns = frame.shape
     step = max(1, min(rows, columns) // 64)
     image = np.where(frame.mask, 0, frame.image)[: rows // step * step, : columns // step * step]

@@ -169,24 +169,27 @@ class SpotFinder:
         parts: list[Part] = []
         left = frame
         for factor, corner in binnings(frame.shape):
-            view = coarsen(left, factor, corner)
-            try:
-                background, candidates = self.candidates(view)
-            except NothingLit:
+            # Large places with the small ones on them taken away, and once more as they are.
+            for source in (left, frame) if left is not frame else (frame,):
+                view = coarsen(source, factor, corner)
+                try:
+                    background, candidates = self.candidates(view)
+                except NothingLit:
+                    if factor == 1:
+                        raise
+                    continue  # the lit part is narrower than a block of bins
                 if factor == 1:
-                    raise
-                break  # the lit part is narrower than a block of bins
-            if factor == 1:
-                finest = background
-            new = []
-            for c in candidates:
-                finished = self._rows(view, background, c, factor)
-                if finished is not None:
-                    to_full_resolution(finished[1], factor, corner)
-                    new.append(Part(factor, corner, background, *finished))
-            parts = join_once(parts, new)
-            for part in new:
-                left = without_spots(left, part, self.min_confidence)
+                    finest = background
+                new = []
+                for c in candidates:
+                    finished = self._rows(view, background, c, factor)
+                    if finished is not None:
+                        to_full_resolution(finished[1], factor, corner)
+                        new.append(Part(factor, corner, background, *finished))
+                parts = join_once(parts, new)
+            for part in parts:
+                if part.factor == factor:
+                    left = without_spots(left, part, self.min_confidence)
         if not parts:
             labels = np.zeros(frame.shape, np.int32)
             return Detection(frame, empty_catalog(), labels, finest, self)

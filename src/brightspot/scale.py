@@ -11,7 +11,7 @@ distance is known.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -250,7 +250,15 @@ def choose_scale(
             altitude_km = float(ceres.RADII_KM[0] / np.sin(disk_rad)) - ceres.MEAN_RADIUS_KM
         candidates.append(_from_limb(limb, views, altitude_km, native or enlargement is not None))
     if observation is not None:
-        article = _from_article(observation, ifov_rad, shape, native, enlargement)
+        article = _from_article(observation, ifov_rad, shape, native or bool(views), enlargement)
+        if views and isinstance(article, Scale):
+            # Accounts quote the scale straight down; the frame may look aslant.
+            aslant = _central_range(views[0])[0] / views[0].altitude_km
+            article = replace(
+                article,
+                km_per_pixel=article.km_per_pixel * aslant,
+                error_km_per_pixel=article.error_km_per_pixel * aslant,
+            )
         candidates += [article] if isinstance(article, Scale) else []
         refused += [("article", article)] if isinstance(article, str) else []
         if enlargement is None and not native and isinstance(article, Scale):

@@ -30,6 +30,9 @@ SADDLE_DEPTH_SIGMA = 2.0
 FOOTPRINT_SHARE = 0.5
 """A footprint holds the pixels above this share of the peak: half maximum."""
 
+MERGE_WITHIN, MERGE_WITHIN_SADDLE_SHARE = 1.3, 0.25
+"""... or a quarter of it, where it lies within this many radii of the higher one: a torn edge, not a pair."""
+
 
 class Segmentation(NamedTuple):
     """Objects found in one sign of the levelled image.
@@ -116,7 +119,12 @@ def merge_believed(found: Segmentation, chosen: np.ndarray) -> tuple[Segmentatio
     believed = np.zeros(len(found.peak), bool)
     believed[chosen] = True
     partner = found.neighbour
-    joins = believed & (partner >= 0) & (found.saddle >= MERGE_SADDLE_SHARE * found.peak)
+    step = found.peak_yx - found.peak_yx[partner]
+    reach = np.sqrt(found.n_pixels[partner] / np.pi) + 1.0
+    within = np.hypot(step[:, 0], step[:, 1]) <= MERGE_WITHIN * reach
+    share = found.saddle / found.peak
+    deep = np.where(within, MERGE_WITHIN_SADDLE_SHARE, MERGE_SADDLE_SHARE)
+    joins = believed & (partner >= 0) & (share >= deep)
     joins[joins] &= believed[partner[joins]]
     if not joins.any():
         return found, chosen

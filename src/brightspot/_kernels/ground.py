@@ -1,4 +1,4 @@
-"""Compiled loops that make a rendered ground: noise, craters and spots on a grid of directions.
+"""Compiled loops that make a rendered ground: noise and craters on a grid of directions.
 
 The ground grid is a Lambert azimuthal equal-area map of directions from the body's centre, about
 ``frame[0]`` with axes ``frame[1]`` (columns) and ``frame[2]`` (rows); all three are unit vectors.
@@ -480,103 +480,12 @@ def add_craters(height, albedo, frame, grid, body, centers, numbers, shapes, kin
                     ray = 1.0
                     if d > 0.5:
                         angle = np.arctan2(v, u) * 4.0
-                        ray += 0.7 * min(d - 0.5, 1.0) * _angle_noise(angle, d * 1.5, pattern)
+                        ray += 0.5 * min(d - 0.5, 1.0) * _angle_noise(angle, d * 1.5, pattern)
                     fade = np.exp(-0.9 * max(rho - 0.8, 0.0) ** 2) * max(1.0 - rho / PROFILE_LIMIT, 0.0)
-                    albedo[j, i] *= 1.0 + halo * 1.3 * fade * ray
+                    albedo[j, i] *= 1.0 + halo * fade * ray
                 if streak_wide and 0.55 < rho < 1.0:
                     angle = np.arctan2(v, u) * 14.0
                     bright = _angle_noise(angle, rho * 3.0, pattern + _ONE)
                     band = 1.0 - ((rho - 0.82) / 0.22) ** 2
                     if band > 0.0 and bright > 0.0:
                         albedo[j, i] *= 1.0 + streak * band * bright
-
-
-# ---------------------------------------------------------------- spots
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def add_spots(albedo, frame, grid, body, centers, numbers, shapes, painted):
-    """Paint spots: albedo times 1 + excess x cover, with edges weighed to a fraction of a cell.
-
-    Parameters
-    ----------
-    albedo : float32 (rows, columns)
-        Changed in place.
-    centers : float64 (n, 3)
-        Unit directions.
-    numbers : float64 (n, 6)
-        Radius km; contrast - 1; core radius km (0: none); the core's contrast - 1;
-        softness of the edge in radii; raggedness inside (0 to 1).
-    shapes : float64 (n, 8)
-        Harmonics of the outline.
-    painted : float64 (n, 2)
-        Filled with area and excess x area in km2 as painted; 0 where the grid's edge cuts the spot.
-    """
-    rows, columns = albedo.shape
-    inverse = np.empty((2, 2))
-    for k in range(centers.shape[0]):
-        cx, cy, cz = centers[k, 0], centers[k, 1], centers[k, 2]
-        up = cx * frame[0, 0] + cy * frame[0, 1] + cz * frame[0, 2]
-        painted[k, 0] = 0.0
-        painted[k, 1] = 0.0
-        if up < -0.5:
-            continue
-        body_km = _radius(cz, body)
-        angular = numbers[k, 0] / body_km
-        excess, core, core_excess = numbers[k, 1], numbers[k, 2] / numbers[k, 0], numbers[k, 3]
-        soft, ragged = max(numbers[k, 4], 1e-6), numbers[k, 5]
-        g0x, g0y = _map_patch(cx, cy, cz, frame, grid, inverse)
-        shape = shapes[k]
-        half = 1.5 * (1.0 + soft) * angular / grid[2] / np.sqrt(0.5 + 0.5 * up) + 1.5
-        i0, i1 = max(int(g0x - half), 0), min(int(g0x + half) + 2, columns)
-        j0, j1 = max(int(g0y - half), 0), min(int(g0y + half) + 2, rows)
-        if i0 >= i1 or j0 >= j1:
-            continue
-        whole = g0x - half >= 0 and g0y - half >= 0 and g0x + half <= columns - 1 and g0y + half <= rows - 1
-        cells_across = 2.0 * angular / grid[2]
-        n = int(min(max(64.0 / max(cells_across, 1e-3), 3.0), 16.0))
-        if cells_across > 60.0:
-            n = 2
-        # Equal-area map: every cell covers the same solid angle.
-        cell_km2 = (grid[2] * body_km) ** 2
-        cover = np.zeros((j1 - j0, i1 - i0))
-        extra = np.zeros((j1 - j0, i1 - i0))
-        area = 0.0
-        total = 0.0
-        seed = np.uint64(int(abs(shape[0] + shape[3]) * 1e12) + k)
-        for j in range(j0, j1):
-            for i in range(i0, i1):
-                a = 0.0
-                b = 0.0
-                for sj in range(n):
-                    for si in range(n):
-                        x = i - g0x + (si + 0.5) / n - 0.5
-                        y = j - g0y + (sj + 0.5) / n - 0.5
-                        u = (inverse[0, 0] * x + inverse[0, 1] * y) / angular
-                        v = (inverse[1, 0] * x + inverse[1, 1] * y) / angular
-                        d = np.sqrt(u * u + v * v)
-                        c1, s1 = (u / d, v / d) if d > 1e-9 else (1.0, 0.0)
-                        rho = d / (1.0 + _wobble(c1, s1, shape))
-                        edge = 0.5 + (1.0 - rho) / soft
-                        if edge <= 0.0:
-                            continue
-                        edge = min(edge, 1.0)
-                        if ragged > 0.0:
-                            bite = _angle_noise(u * 3.5 + 60.0, v * 3.5, seed)
-                            bite += 0.6 * _angle_noise(u * 9.0 + 90.0, v * 9.0, seed)
-                            edge *= max(1.0 + ragged * 1.3 * bite, 0.0)
-                        a += edge
-                        b += edge * excess
-                        if core > 0.0 and d < core * 1.25:
-                            b += max(min(0.5 + (core - d) / (0.5 * core), 1.0), 0.0) * (core_excess - excess)
-                cover[j - j0, i - i0] = a / (n * n)
-                extra[j - j0, i - i0] = b / (n * n)
-                area += a / (n * n)
-                total += b / (n * n)
-        for j in range(j0, j1):
-            for i in range(i0, i1):
-                if cover[j - j0, i - i0] > 0.0:
-                    albedo[j, i] *= max(1.0 + extra[j - j0, i - i0], 0.05)
-        if whole:
-            painted[k, 0] = area * cell_km2
-            painted[k, 1] = total * cell_km2

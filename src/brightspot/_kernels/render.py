@@ -390,8 +390,8 @@ def look(light, albedo, height, frame, grid, body, origin, lens, rotation, rows,
             seen = 0
             if smooth:
                 # Even numbers: then even ground stays even where the number changes.
-                nu = 2 if wide <= 2.0 else min(2 * int(0.65 * wide + 0.999), 12)
-                nv = 2 if high <= 2.0 else min(2 * int(0.65 * high + 0.999), 12)
+                nu = 4 if wide <= 2.0 else min(2 * int(0.9 * wide + 0.999), 12)
+                nv = 4 if high <= 2.0 else min(2 * int(0.9 * high + 0.999), 12)
             for sj in range(nv):
                 v = (sj + 0.5) / nv
                 middle, left, right = 0.0, 0.0, 0.0

@@ -15,6 +15,9 @@ COARSE_PIXELS = 256
 MIN_SUN_GRADIENT = 0.06
 """Brightness must change by this share of its mean from centre to limb before it tells the Sun's side."""
 
+MAX_SKY_TEXTURE = 0.005
+"""Unevenness from block to block, as a share of the lit surface's level, above which the dark is ground."""
+
 MAX_CONDITION = 5e3
 """Condition of the brightness fit above which too little of the disk is in view; a whole disk has 800."""
 
@@ -62,6 +65,27 @@ def find_levels(coarse: np.ndarray) -> Levels:
     return Levels(sky, noise, surface, sky + max(6.0 * noise, 0.25 * (surface - sky)))
 
 
+def _require_sky(image: np.ndarray, coarse: np.ndarray, levels: Levels, block: int) -> None:
+    """Raise where the dark part of the image is ground: uneven from block to block beyond its pixels' noise.
+
+    A bright spot in the middle of a frame that Ceres fills is a lit disk, too, but not in the sky.
+    """
+    if block == 1:
+        return
+    dark = np.nan_to_num(coarse, nan=np.inf) < levels.threshold
+    dark = dark[1:-1, 1:-1] & dark[:-2, 1:-1] & dark[2:, 1:-1] & dark[1:-1, :-2] & dark[1:-1, 2:]
+    y, x = np.nonzero(dark)
+    if y.size < 30:
+        return
+    y, x = y[:: 1 + y.size // 5000] + 1, x[:: 1 + x.size // 5000] + 1
+    around = 0.25 * (coarse[y - 1, x] + coarse[y + 1, x] + coarse[y, x - 1] + coarse[y, x + 1])
+    texture = float(np.median(np.abs(coarse[y, x] - around)))
+    pixel = image[y * block, x * block] - image[y * block, x * block + 1]
+    noise = float(np.nanmedian(np.abs(pixel))) / (np.sqrt(2.0) * block)
+    if texture > max(1.5 * noise, MAX_SKY_TEXTURE * (levels.surface - levels.sky)):
+        raise ScaleError("no limb in view: Ceres fills the frame, or its sky is not dark")
+
+
 def first_guess(image: np.ndarray, mask: np.ndarray, flattening: float) -> tuple[Levels, Ellipse, int]:
     """Where the body is, from a reduced image.
 
@@ -80,6 +104,7 @@ def first_guess(image: np.ndarray, mask: np.ndarray, flattening: float) -> tuple
     while True:
         coarse = block_mean(image[top:bottom, left:right], mask[top:bottom, left:right], block)
         levels = find_levels(coarse)
+        _require_sky(image[top:bottom, left:right], coarse, levels, block)
         labels, n_regions = ndimage.label(np.nan_to_num(coarse, nan=-np.inf) > levels.threshold)
         if n_regions == 0:
             raise ScaleError("no limb in view: nothing stands out from the sky")

@@ -83,7 +83,7 @@ def render(scene: Scene) -> Rendered:
     height, albedo, craters = build_surface(scene, ground)
     spots = [*(NAMED_SPOTS if scene.named_spots else ()), *scene.spots]
     spots += place_spots(scene, geometry, craters)
-    painted = paint_spots(albedo, ground, spots, scene.seed)
+    excess_km2 = paint_spots(albedo, ground, spots, scene.seed)
     sun = geometry.sun_km / np.linalg.norm(geometry.sun_km)
     half_sun = SUN_RADIUS_KM / float(np.linalg.norm(geometry.sun_km))
     light, lit = kernels.shade(
@@ -109,7 +109,7 @@ def render(scene: Scene) -> Rendered:
     dn, artefacts = detector.expose((iof + stray) * np.float32(flux), scene, exposure_s)
     radiance = detector.calibrate(dn, scene, exposure_s)
     frame = _frame(scene, geometry, dn, radiance, flux)
-    truth = truth_table(scene, geometry, ground, spots, painted, craters, (height, lit), frame.saturated)
+    truth = truth_table(scene, geometry, ground, spots, excess_km2, craters, (height, lit), frame.saturated)
     import pandas as pd
 
     marks = pd.DataFrame({"x": artefacts.x, "y": artefacts.y, "kind": artefacts.kind})

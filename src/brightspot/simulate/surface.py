@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ FLOOR_WAVELENGTH_KM = 40.0
 """Relief of shorter wavelength lies on top of craters, longer one under them."""
 
 RELIEF_KM = (0.115, 0.76)
-"""Amplitude of an octave of relief: 0.115 km x (wavelength / km)^0.76, chosen by eye and by the local contrast
+"""Amplitude of an octave of relief: 0.115 km x (wavelength / km)^0.76; by eye and by the local contrast
 of real frames at 0.8 km per pixel."""
 
 HIGHLANDS_KM = 80.0
@@ -284,7 +285,8 @@ def _crater_numbers(
     halo = halo * np.clip(35.0 / diameters, 0.2, 1.0)
     haloed = (chance < scene.halo_fraction) | ((names != "") & (freshness > 0.9))
     numbers[:, 3] = np.where(young & haloed, halo, 0.0)
-    numbers[:, 4] = np.where(young, scene.wall_streaks * (0.4 + 0.6 * chance), 0.0)
+    # Bright ejecta and streaks together would make a spot out of a decoy.
+    numbers[:, 4] = np.where(young & ~haloed, scene.wall_streaks * (0.4 + 0.6 * chance), 0.0)
     numbers[:, 5] = code
     phases = 2 * np.pi * ((code[:, None] * np.array([13.7, 29.3, 71.9, 163.1])) % 1.0)
     complex_ = diameters > SIMPLE_TO_COMPLEX_KM * (0.8 + 0.4 * chance)
@@ -358,28 +360,46 @@ def _draw_octave(scene: Scene, ground: GroundGrid, seed: int, k: int) -> np.ndar
 
 
 def paint_spots(albedo: np.ndarray, ground: GroundGrid, spots: list[Spot], seed: int) -> np.ndarray:
-    """Multiply spots into the albedo grid; returns painted area and excess area, km2, (n, 2)."""
-    from brightspot._kernels import ground as kernels
+    """Multiply spots into the albedo grid.
 
-    n = len(spots)
-    painted = np.zeros((n, 2))
-    if not n:
-        return painted
-    rng = np.random.default_rng([seed, 17])
-    centers = np.array([direction(s.latitude_deg, s.longitude_deg) for s in spots])
+    A named spot has the same outline in every view; those of the others follow from ``seed``. Ragged
+    spots are shifted so that the centroid of their excess lies on the spot's coordinates.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n,) excess x area in km2, exact.
+    """
+    from brightspot._kernels import spots as kernels
+
+    if not spots:
+        return np.zeros(0)
+    codes = [
+        zlib.crc32(s.name.encode()) if s.kind == "named" else seed * 7919 + k for k, s in enumerate(spots)
+    ]
     numbers = np.array(
         [
             [s.diameter_km / 2, s.contrast - 1, s.core_diameter_km / 2, s.core_contrast - 1, s.edge_width,
-             s.raggedness]
-            for s in spots
+             s.raggedness, code % 2**31]
+            for s, code in zip(spots, codes, strict=True)
         ]
     )  # fmt: skip
-    phases = rng.uniform(0, 2 * np.pi, (n, 4))
+    phases = np.array([np.random.default_rng([code, 17]).uniform(0, 2 * np.pi, 4) for code in codes])
     strength = np.array([0.12, 0.08, 0.07, 0.05]) * numbers[:, 5:6]
-    shapes = np.empty((n, 8))
+    shapes = np.empty((len(spots), 8))
     shapes[:, 0::2] = strength * np.cos(phases)
     shapes[:, 1::2] = strength * np.sin(phases)
     # Harmonics add area (half their power): shrink so that the disc of equal area keeps its diameter.
     numbers[:, 0] /= np.sqrt(1 + 0.5 * np.sum(strength**2, axis=1))
-    kernels.add_spots(albedo, ground.frame, ground.grid, BODY_KM, centers, numbers, shapes, painted)
-    return painted
+    moments = kernels.spot_moments(numbers, shapes)
+    latitude = np.array([s.latitude_deg for s in spots])
+    longitude = np.array([s.longitude_deg for s in spots])
+    radius = 1.0 / np.linalg.norm(direction(latitude, longitude) / np.asarray(ceres.RADII_KM), axis=1)
+    # Tangent-plane steps east and north, so that poles are no trouble.
+    up = direction(latitude, longitude)
+    east = np.stack([-np.sin(np.deg2rad(longitude)), np.cos(np.deg2rad(longitude)), 0 * longitude], axis=1)
+    north = np.cross(up, east)
+    centers = up - (moments[:, 1:2] * east + moments[:, 2:3] * north) / radius[:, None]
+    centers /= np.linalg.norm(centers, axis=1, keepdims=True)
+    kernels.add_spots(albedo, ground.frame, ground.grid, BODY_KM, centers, numbers, shapes)
+    return moments[:, 0]

@@ -38,7 +38,7 @@ def truth_table(
     geometry: ViewingGeometry,
     ground: GroundGrid,
     spots: list[Spot],
-    painted: np.ndarray,
+    excess_km2: np.ndarray,
     craters: Craters,
     surface: tuple[np.ndarray, np.ndarray],
     saturated: np.ndarray,
@@ -57,10 +57,8 @@ def truth_table(
     unit = direction(latitude, longitude)
     place = _place(geometry, ground, height, unit, 0.5 * diameter)
     area = np.pi / 4 * diameter**2
-    excess = np.array([_mean_excess(s) for s in everything]) * area
-    # Where a core or ragged filling was painted, the painted excess is the truth.
     near = place["emission_deg"] < 90
-    excess[: len(spots)] = np.where(painted[:, 1] != 0, painted[:, 1], excess[: len(spots)])
+    excess = np.concatenate([excess_km2, [(s.contrast - 1) * np.pi / 4 * s.diameter_km**2 for s in decoys]])
     table = pd.DataFrame(
         {
             "spot_id": np.arange(1, len(everything) + 1),
@@ -98,12 +96,6 @@ def _within(place: dict[str, np.ndarray], shape: tuple[int, int], margin: float)
     x, y = place["x"], place["y"]
     rows, columns = shape
     return (x > -margin) & (y > -margin) & (x < columns - 1 + margin) & (y < rows - 1 + margin)
-
-
-def _mean_excess(spot: Spot) -> float:
-    """Contrast - 1 averaged over a spot with its core (whose edge fades over a quarter of its radius)."""
-    core = (spot.core_diameter_km / spot.diameter_km) ** 2
-    return spot.contrast - 1 + core * (spot.core_contrast - spot.contrast)
 
 
 def _halos(scene: Scene, geometry: ViewingGeometry, craters: Craters) -> list[Spot]:

@@ -15,7 +15,7 @@ from brightspot.simulate.surface import BODY_KM, GroundGrid, direction, map_posi
 GRID_BUDGET = 5_500_000
 """Most cells of the ground grid; a view that needs more gets coarser cells."""
 
-GRID_COMFORT = 2_600_000
+GRID_COMFORT = 1_600_000
 """Small disks get finer cells until the grid has about this many."""
 
 HIGHEST_KM = 8.0
