@@ -240,12 +240,12 @@ def test_what_is_believed_is_joined_over_shallow_saddles(monkeypatch):
     background, found = ridge_of_three()
     assert found.peak_yx[:, 1].tolist() == [30, 44, 58, 85]
     assert found.neighbour.tolist() == [-1, 0, 1, -1]
-    joined, chosen = merge_believed(found, np.arange(4))
-    assert chosen.tolist() == [0, 3]
+    joined, root = merge_believed(found, np.ones(4, bool), background.smooth)
+    assert root.tolist() == [0, 0, 0, 3]
     assert set(np.unique(joined.labels)) == {0, 1, 4}
     one = joined.labels == 1
     assert one[20, 30] and one[20, 44]
-    for k in chosen:
+    for k in (0, 3):
         own = joined.labels == k + 1
         y, x = np.nonzero(own)
         assert joined.box[k].tolist() == [y.min(), x.min(), y.max(), x.max()]
@@ -257,16 +257,16 @@ def test_what_is_believed_is_joined_over_shallow_saddles(monkeypatch):
 def test_a_neighbour_that_is_not_believed_stays_apart(monkeypatch):
     monkeypatch.setattr(station, "SADDLE_DEPTH_SHARE", 0.1)
     monkeypatch.setattr(station, "MERGE_SADDLE_SHARE", 0.4)
-    _, found = ridge_of_three()
-    joined, chosen = merge_believed(found, np.array([0, 2, 3]))
-    assert chosen.tolist() == [0, 2, 3]  # the one between them is a wall
+    background, found = ridge_of_three()
+    joined, root = merge_believed(found, np.array([True, False, True, True]), background.smooth)
+    assert root.tolist() == [0, 1, 2, 3]  # the one between them is a wall
     np.testing.assert_array_equal(joined.labels, found.labels)
     monkeypatch.setattr(station, "MERGE_SADDLE_SHARE", 0.99)
-    joined, chosen = merge_believed(found, np.arange(4))
-    assert chosen.tolist() == [0, 1, 2, 3]
+    joined, root = merge_believed(found, np.ones(4, bool), background.smooth)
+    assert root.tolist() == [0, 1, 2, 3]
     np.testing.assert_array_equal(joined.saddle, found.saddle)
-    nothing, chosen = merge_believed(found, np.zeros(0, int))
-    assert len(chosen) == 0
+    nothing, root = merge_believed(found, np.zeros(4, bool), background.smooth)
+    assert root.tolist() == [0, 1, 2, 3]
     np.testing.assert_array_equal(nothing.labels, found.labels)
 
 

@@ -1,4 +1,4 @@
-"""Spot 5 from picture to kilometres: rendered, written, read, located and measured at the articles' five views."""
+"""Spot 5 from picture to kilometres at the five views of the articles: rendered, written, read, measured."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def nearest(catalog, x: float, y: float):
 )
 def test_both_faculae_are_where_the_gazetteer_has_them(tmp_path, day, kind, directions, twist_deg):
     rendered = simulate.render(simulate.observation_scene(day, seed=7, twist_deg=twist_deg))
-    path = simulate.write(
-        rendered, tmp_path, kind, line_display=directions[0], sample_display=directions[1]
-    )[0]
+    path = simulate.write(rendered, tmp_path, kind, line_display=directions[0], sample_display=directions[1])[
+        0
+    ]
     frame = bs.read_frame(path)
     assert frame.scale.believed.source == "label"
     found = SpotFinder(polarity="bright")(frame).catalog

@@ -83,6 +83,17 @@ def mesh_layout(shape: tuple[int, int], step: int = STEP) -> tuple[int, int, int
     return rows, columns, max(shape[0] - rows * step, 0) // 2, max(shape[1] - columns * step, 0) // 2
 
 
+def _only_noise(image: np.ndarray, usable: np.ndarray, block_mean: np.ndarray) -> bool:
+    """Whether an image is a field of noise: no block differs, no signal stands out of the pixels' noise."""
+    both = usable[::4, 1:] & usable[::4, :-1]
+    if not both.any():
+        return True
+    pairs = image[::4, 1:][both] - image[::4, :-1][both]
+    noise = 1.4826 * float(np.median(np.abs(pairs))) / np.sqrt(2.0)
+    spread = 1.4826 * float(np.median(np.abs(block_mean - np.median(block_mean))))
+    return spread < 0.5 * noise and float(np.median(block_mean)) < 5.0 * noise
+
+
 def estimate_background(
     image: np.ndarray,
     usable: np.ndarray,
@@ -126,6 +137,8 @@ def estimate_background(
     mean, share = kernels.block_means(image, usable, pedestal32, np.float32(0.0), *layout)
     bright = mean[share > 0.25]
     if bright.size == 0 or not np.any(bright > 0):
+        raise NothingLit("nothing in the image is lit; give a frame that shows the sunlit surface")
+    if _only_noise(image, usable, mean[share > 0.25]):
         raise NothingLit("nothing in the image is lit; give a frame that shows the sunlit surface")
     floor = np.float32(LIT_FRACTION * np.percentile(bright, 90.0))
     mean, share = kernels.block_means(image, usable, pedestal32, floor, *layout)

@@ -287,13 +287,13 @@ class SpotFinder:
         if len(found.peak) == 0:
             return None
         confidence = albedo_confidence(features, dark=dark)
-        good = found.n_pixels >= self.n_pixels
-        if not self.keep_all:
-            good &= confidence >= self.min_confidence
-        chosen = np.flatnonzero(good)
+        large = found.n_pixels * factor**2 >= self.n_pixels
+        believed = large & (confidence >= self.min_confidence)
+        found, root = merge_believed(found, believed, background.smooth, dark=dark)
+        good = large if self.keep_all else believed
+        chosen = np.flatnonzero(good & (root == np.arange(len(root))))
         if len(chosen) == 0:
             return None
-        found, chosen = merge_believed(found, chosen)
         ends = self._end_of_footprint(frame, background, found, dark=dark)
         measured = measure_footprints(
             frame.image, background, found, frame.saturated, chosen, ends, dark=dark

@@ -25,7 +25,7 @@ LEAST_COARSE_WIDTH = 6.0
 """Half-maximum diameter in binned pixels from which a coarse detection counts; finer ones see the rest."""
 
 GREATEST_WIDTH = 36.0
-"""Half-maximum diameter in binned pixels up to which the level is not drawn toward the spot (windows are 88)."""
+"""Half-maximum diameter in binned pixels up to which the level (windows of 88) is not drawn to the spot."""
 
 DISTINCT = 1.3
 """Contrast by which a spot on or beside a larger one is a place of its own."""

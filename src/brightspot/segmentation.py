@@ -98,7 +98,9 @@ def segment_outliers(background: Background, threshold: np.ndarray, *, dark: boo
     return Segmentation(labels, *objects)
 
 
-def merge_believed(found: Segmentation, chosen: np.ndarray) -> tuple[Segmentation, np.ndarray]:
+def merge_believed(
+    found: Segmentation, believed: np.ndarray, smooth: np.ndarray, *, dark: bool = False
+) -> tuple[Segmentation, np.ndarray]:
     """Join what belongs to one deposit, once it is known what is albedo.
 
     Before that, a spot must not be swallowed by the crater wall beside it, so peaks are kept apart at
@@ -108,39 +110,48 @@ def merge_believed(found: Segmentation, chosen: np.ndarray) -> tuple[Segmentatio
     ----------
     found : Segmentation
         The objects.
-    chosen : numpy.ndarray
-        (n,) indices of those believed.
+    believed : numpy.ndarray
+        (n,) bool, which of them are taken for albedo.
+    smooth : numpy.ndarray
+        (rows, columns) float32, the smoothed levelled image.
+    dark : bool
+        The objects are darker than their surroundings.
 
     Returns
     -------
     tuple
-        Segmentation with the joined footprints under the number of the highest peak, and the indices left.
+        Segmentation with the joined footprints, above half of the highest peak and under its number, and
+        (n,) the index of the object that each one belongs to now.
     """
-    believed = np.zeros(len(found.peak), bool)
-    believed[chosen] = True
     partner = found.neighbour
     step = found.peak_yx - found.peak_yx[partner]
     reach = np.sqrt(found.n_pixels[partner] / np.pi) + 1.0
     within = np.hypot(step[:, 0], step[:, 1]) <= MERGE_WITHIN * reach
-    share = found.saddle / found.peak
     deep = np.where(within, MERGE_WITHIN_SADDLE_SHARE, MERGE_SADDLE_SHARE)
-    joins = believed & (partner >= 0) & (share >= deep)
+    joins = believed & (partner >= 0) & (found.saddle >= deep * found.peak)
     joins[joins] &= believed[partner[joins]]
-    if not joins.any():
-        return found, chosen
     root = np.where(joins, partner, np.arange(len(found.peak)))
+    if not joins.any():
+        return found, root
     while np.any(root[root] != root):  # a partner is always the higher one, so this ends
         root = root[root]
-    box, pixels = found.box.copy(), np.zeros_like(found.n_pixels)
-    np.minimum.at(box[:, 0], root, found.box[:, 0])
-    np.minimum.at(box[:, 1], root, found.box[:, 1])
-    np.maximum.at(box[:, 2], root, found.box[:, 2])
-    np.maximum.at(box[:, 3], root, found.box[:, 3])
-    np.add.at(pixels, root, found.n_pixels)
     apart = (partner >= 0) & (root != root[np.maximum(partner, 0)])
     saddle = np.zeros_like(found.saddle)
     np.maximum.at(saddle, root[apart], found.saddle[apart])
     np.maximum.at(saddle, root[partner[apart]], found.saddle[apart])
+    box, pixels = found.box.copy(), found.n_pixels.copy()
+    np.minimum.at(box[:, 0], root, found.box[:, 0])
+    np.minimum.at(box[:, 1], root, found.box[:, 1])
+    np.maximum.at(box[:, 2], root, found.box[:, 2])
+    np.maximum.at(box[:, 3], root, found.box[:, 3])
     labels = np.concatenate([[0], root + 1]).astype(np.int32)[found.labels]
-    joined = found._replace(labels=labels, saddle=saddle, box=box, n_pixels=pixels)
-    return joined, chosen[root[chosen] == chosen]
+    sign = -1.0 if dark else 1.0
+    for o in np.unique(root[joins]):
+        window = np.s_[box[o, 0] : box[o, 2] + 1, box[o, 1] : box[o, 3] + 1]
+        own = labels[window] == o + 1
+        high = own & (sign * smooth[window] >= FOOTPRINT_SHARE * found.peak[o])
+        labels[window][own & ~high] = 0
+        y, x = np.nonzero(high)
+        pixels[o] = len(y)
+        box[o] = box[o, 0] + y.min(), box[o, 1] + x.min(), box[o, 0] + y.max(), box[o, 1] + x.max()
+    return found._replace(labels=labels, saddle=saddle, box=box, n_pixels=pixels), root

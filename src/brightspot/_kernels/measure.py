@@ -89,8 +89,9 @@ def measure(
 ):
     """Measure the chosen objects; the columns of ``out`` are named in ``brightspot.catalog.MEASURED``.
 
-    ``scene`` the frame's own values; ``threshold`` (n,) excess at which the threshold footprint ends; ``margin`` pixels around the
-    footprint whose light belongs to the spot (wings of the PSF). ``out`` (chosen.size, N_COLUMNS) float64.
+    ``scene`` the frame's own values; ``threshold`` (n,) excess at which the threshold footprint ends;
+    ``margin`` pixels around the footprint whose light belongs to the spot (wings of the PSF). ``out``
+    (chosen.size, N_COLUMNS) float64.
     """
     ny, nx = labels.shape
     stamp = np.zeros((ny, nx), np.int32)
@@ -150,9 +151,10 @@ def measure(
                 sx += w * x
                 sy += w * y
             if k < core:
-                inside_sum += (sign * ratio[y, x] - level) * unit
-                inside_n += 1
-                value_sum += scene[y, x]
+                if usable[y, x]:
+                    inside_sum += (sign * ratio[y, x] - level) * unit
+                    inside_n += 1
+                    value_sum += scene[y, x]
                 n_saturated += saturated[y, x]
                 n_lost += not usable[y, x]
             if y <= 1 or x <= 1 or y >= ny - 2 or x >= nx - 2:
@@ -236,7 +238,7 @@ def measure(
         out[r, 9] = top
         out[r, 10] = level
         out[r, 11] = rms[j, i] * unit
-        out[r, 12] = inside_n
+        out[r, 12] = core
         out[r, 13] = n_saturated
         out[r, 14] = n_lost
         out[r, 15] = edge

@@ -73,9 +73,9 @@ def grow(index, value, smooth, sign, rms, depth_share, depth_sigma, step, y0, x0
     """Flood from the peaks down; join what has no significant saddle, keep apart what has.
 
     A peak stays an object of its own where it stands above the saddle to a higher one by at least
-    ``depth_share`` of its height and ``depth_sigma`` local scatters. ``labels`` (ny, nx) int32, zero on entry,
-    receives provisional numbers. Returns parents (union-find), peak values, peak indices, saddles, and the higher
-    object beyond each one's first saddle (0 = none).
+    ``depth_share`` of its height and ``depth_sigma`` local scatters. ``labels`` (ny, nx) int32, zero on
+    entry, receives provisional numbers. Returns parents (union-find), peak values, peak indices, saddles,
+    and the higher object beyond each one's first saddle (0 = none).
     """
     ny, nx = smooth.shape
     rows, columns = rms.shape
@@ -167,7 +167,7 @@ def settle(
     index of the higher neighbour beyond the first saddle (-1 = none).
     Objects are numbered in order of rows, then columns, of their peaks' places in ``index``.
     """
-    ny, nx = labels.shape
+    nx = labels.shape[1]
     flat = labels.ravel()
     rows, columns = threshold.shape
     count = parent.size - 1

@@ -46,8 +46,9 @@ def describe(
     """Features of each object; the columns are named in ``brightspot.shading.FEATURES``.
 
     ``light`` mesh: local level over the frame's bright level; ``slope_gain`` mesh: brightness of a facet
-    at the angle of repose over that of level ground, NaN where not known. ``sun_azimuth`` (n,) radians clockwise from
-    image up toward the Sun at each object, NaN where not known. ``out`` (n, N_FEATURES) float32.
+    at the angle of repose over that of level ground, NaN where not known. ``sun_azimuth`` (n,) radians
+    clockwise from image up along the Sun's line at each object, NaN where not known. ``out`` (n, N_FEATURES)
+    float32.
     """
     rows, columns = rms.shape
     ny, nx = smooth.shape
@@ -191,8 +192,8 @@ def describe(
         out[o, 22] = np.nan
         out[o, 23] = np.nan
         if q >= 0:
-            dy, dx = float(peak_yx[q, 0] - py), float(peak_yx[q, 1] - px)
-            out[o, 22] = np.sqrt(dy * dy + dx * dx) / (np.sqrt(n_pixels[q] / np.pi) + 1.0)
+            gap = np.hypot(peak_yx[q, 0] - py, peak_yx[q, 1] - px)
+            out[o, 22] = gap / (np.sqrt(n_pixels[q] / np.pi) + 1.0)
             out[o, 23] = peak[o] / peak[q]
         out[o, 20] = ring8 / max(m8, 1) / best if best > 0 else 0.0
 
@@ -253,7 +254,9 @@ def sum_trees(features, feature, threshold, left, right, missing_left, value, ro
 
 @njit(**_OPTIONS)
 def shade_axis(smooth, usable, bin_width):
-    """Axis along which shaded and lit ground lie side by side (radians from x toward y), and how pronounced (0 .. 1).
+    """Axis along which shaded and lit ground lie side by side, and how pronounced it is (0 .. 1).
+
+    The axis is in radians from x toward y.
 
     Works on means over ``bin_width`` pixels a side, dark below -0.08 and bright above 0.08, at lags of 2
     and 4 of them in 16 directions.
