@@ -31,6 +31,9 @@ choice, needs I/F). ``facula``: twice the surroundings. Dark outliers mirror the
 DISK_FUNCTIONS = ("akimov", "lunar_lambert", "lommel_seeliger", "lambert", "minnaert")
 """As ``photometry.DISK_FUNCTIONS``, repeated so that the settings load without numpy."""
 
+FITTED_SUN_ERROR_DEG = 8.0
+"""How far off the Sun may be where only limb and shading tell it (twice the worst on rendered disks)."""
+
 CANDIDATE_EXCESS = 0.10
 """Least peak excess that is looked at at all."""
 
@@ -263,9 +266,10 @@ class SpotFinder:
             g, shape=(rows * STEP, columns * STEP), origin_xy=(g.origin_xy[0] + x0, g.origin_xy[1] + y0)
         ).disk_mesh(STEP)
         with np.errstate(invalid="ignore"):
-            allowed = (on_mesh.mu0 >= np.cos(np.radians(self.max_incidence_deg))) & (
-                on_mesh.mu >= np.cos(np.radians(self.max_emission_deg))
-            )
+            # A Sun fitted to the picture is known to some degrees only; what is lit shows in the pixels.
+            slack = FITTED_SUN_ERROR_DEG if g.source == "limb" else 0.0
+            low_sun = np.cos(np.radians(min(self.max_incidence_deg + slack, 90.0)))
+            allowed = (on_mesh.mu0 >= low_sun) & (on_mesh.mu >= np.cos(np.radians(self.max_emission_deg)))
         model = self.disk_function
         return disk_map(model, *on_mesh), allowed, slope_gain(*on_mesh, model)
 

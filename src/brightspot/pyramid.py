@@ -76,7 +76,10 @@ def coarsen(frame: Frame, factor: int, corner: tuple[int, int]) -> Frame:
     layout = (factor, y0, x0, rows, columns)
     no_floor = np.float32(-np.inf)
     image, share = block_means(frame.image, ~frame.mask, np.float32(0.0), no_floor, *layout)
-    full, _ = block_means(frame.saturated.astype(np.float32), ~frame.mask, np.float32(0.0), no_floor, *layout)
+    saturated = np.zeros((rows, columns), bool)
+    if frame.saturated.any():
+        full = frame.saturated.astype(np.float32)
+        saturated = block_means(full, ~frame.mask, np.float32(0.0), no_floor, *layout)[0] > 0.0
     scale = frame.scale
     if scale is not None and scale.believed is not None:
         b = scale.believed
@@ -100,7 +103,7 @@ def coarsen(frame: Frame, factor: int, corner: tuple[int, int]) -> Frame:
         frame,
         image=image,
         mask=share < 0.5,
-        saturated=full > 0.0,
+        saturated=saturated,
         geometry=geometry,
         scale=scale,
         origin_xy=(0.0, 0.0),

@@ -9,15 +9,23 @@ _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 RAYS = 16
 SAMPLES = 6
+OVERSHINES = 1.4  # times as high as the object judged
 N_FEATURES = 27
 
 
 @njit(**_OPTIONS)
-def _excess(image, y, x, sign):
-    """``sign * image`` at the nearest pixel; NaN outside."""
+def _excess(image, labels, peak, own, y, x, sign):
+    """``sign * image`` at the nearest pixel; NaN outside, and where a much higher object lies.
+
+    Such a neighbour (a brighter facula beside a fainter one) says nothing about relief; a wall's
+    own continuation is about as bright as the piece it is judged by, and counts.
+    """
     ny, nx = image.shape
     j, i = int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
     if j < 0 or i < 0 or j >= ny or i >= nx:
+        return np.nan
+    other = labels[j, i] - 1
+    if other >= 0 and other != own and peak[other] > OVERSHINES * peak[own]:
         return np.nan
     return sign * image[j, i]
 
@@ -92,7 +100,7 @@ def describe(
             ray_sum, ray_n = 0.0, 0
             for s in range(SAMPLES):
                 r = r1 + (r2 - r1) * s / (SAMPLES - 1)
-                v = _excess(smooth, cy + uy * r, cx + ux * r, sign)
+                v = _excess(smooth, labels, peak, o, cy + uy * r, cx + ux * r, sign)
                 if v == v:
                     seen += 1
                     if sign * v < -0.7:
@@ -123,7 +131,7 @@ def describe(
                     for w in range(-width, width + 1):
                         x = cx + side * s * ux - w * uy
                         y = cy + side * s * uy + w * ux
-                        v = _excess(smooth, y, x, sign)
+                        v = _excess(smooth, labels, peak, o, y, x, sign)
                         if v == v:
                             mean += v
                             m += 1
