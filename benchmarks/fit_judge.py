@@ -84,7 +84,7 @@ def examples(seed: int) -> tuple[np.ndarray, ...] | None:
             _, candidates = SpotFinder().candidates(coarsen(frame, factor, corner))
         except NothingLit:
             break
-        for dark, found, features in candidates:
+        for dark, found, features, _ in candidates:
             y, x = found.peak_yx.T * factor + 0.5 * (factor - 1) + np.array(corner[::-1])[:, None]
             truth = rendered.truth
             is_dark = truth["contrast"] < 1.0

@@ -93,9 +93,9 @@ COLUMNS = tuple(
         ("contrast_peak", "", "ratio to the surroundings at the peak"),
         ("snr", "", "mean excess over the scatter of the surroundings, for its area"),
         ("background_rms", "", "scatter of the surroundings' ratio, relief and noise together"),
-        ("iof", "", "mean radiance factor I/F above half maximum"),
-        ("equigonal_albedo", "", "iof divided by the disk function"),
-        ("normal_albedo", "", "equigonal albedo divided by the phase function"),
+        ("iof", "", "mean radiance factor I/F above half maximum, as blurred: low below some 10 px"),
+        ("equigonal_albedo", "", "iof divided by the disk function; a lower limit where UNRESOLVED"),
+        ("normal_albedo", "", "equigonal albedo divided by the phase function; likewise"),
         ("incidence_deg", "deg", "Sun's angle to the spheroid's normal"),
         ("emission_deg", "deg", "camera's angle to the spheroid's normal"),
         ("phase_deg", "deg", "angle between Sun and camera"),
@@ -320,6 +320,7 @@ def complete_rows(
     chosen: np.ndarray,
     measured: dict[str, np.ndarray],
     *,
+    searched: np.ndarray,
     dark: bool,
     psf_fwhm: float,
     disk_model: str,
@@ -336,6 +337,8 @@ def complete_rows(
         (n,) indices of objects.
     measured : dict
         As from `measure_footprints` for the same objects.
+    searched : numpy.ndarray
+        Mesh of bool, the blocks that were looked at.
     dark : bool
         The objects are darker than their surroundings.
     psf_fwhm : float
@@ -369,7 +372,7 @@ def complete_rows(
     slope = slope_needed_deg(peak, place.incidence_deg, place.emission_deg, place.phase_deg, disk_model)
     major, minor = _axes_km(m, place.scale_km, psf_fwhm)
     feature = dict(zip(FEATURES, features.T.astype(np.float64), strict=True))
-    flags = _flags(frame, place, m, segmentation.saddle[chosen] > 0, unresolved, background)
+    flags = _flags(frame, place, m, segmentation.saddle[chosen] > 0, unresolved, background, searched)
     return {
         "_object": chosen,
         "polarity": np.full(len(x), "dark" if dark else "bright", object),
@@ -455,6 +458,7 @@ def _flags(
     blended: np.ndarray,
     unresolved: np.ndarray,
     background: Background,
+    searched: np.ndarray,
 ) -> np.ndarray:
     """Flags of each row, (n,) int."""
     scale = frame.scale
@@ -475,13 +479,11 @@ def _flags(
     if frame.orientation_doubtful:
         whole |= Flag.ORIENTATION
     beside = np.zeros(len(m["x"]), bool)
+    reach = np.maximum(background.step, 0.5 * m["height"])
     for dy in (-1, 1):
         for dx in (-1, 1):
-            # A block whose neighbour has no level lies at the limb or the terminator.
-            level = background.at(
-                background.level, m["x"] + dx * background.step, m["y"] + dy * background.step
-            )
-            beside |= ~np.isfinite(level)
+            # What reaches into blocks that are not looked at lies at the limb or the terminator.
+            beside |= ~background.at(searched, m["x"] + dx * reach, m["y"] + dy * reach)
     with np.errstate(invalid="ignore"):
         parts = (
             (m["saturated"] > 0, Flag.SATURATED),

@@ -42,11 +42,15 @@ CANDIDATE_SIGMA = 2.0
 
 
 class Candidates(NamedTuple):
-    """What stands out in one polarity: objects and their features (n, len(FEATURES)), not yet judged."""
+    """What stands out in one polarity: objects and their features (n, len(FEATURES)), not yet judged.
+
+    ``searched`` is the mesh of the blocks that were looked at.
+    """
 
     dark: bool
     segmentation: Segmentation
     features: np.ndarray
+    searched: np.ndarray
 
 
 class Detection(NamedTuple):
@@ -247,12 +251,12 @@ class SpotFinder:
                 y, x = found.peak_yx.T
                 azimuth = frame.geometry.ground(x, y).sun_azimuth_deg
             features = describe(background, found, azimuth, gain, dark=dark)
-            out.append(Candidates(dark, found, features))
+            out.append(Candidates(dark, found, features, searched))
         return background, out
 
     def _lighting(self, frame: Frame) -> tuple[np.ndarray | None, ...]:
         """On the mesh: disk function, where incidence and emission allow a search, what slopes can do."""
-        if frame.geometry is None:
+        if frame.geometry is None or frame.orientation_doubtful:
             return None, None, None
         import numpy as np
 
@@ -287,7 +291,7 @@ class SpotFinder:
         from brightspot.segmentation import merge_believed
         from brightspot.shading import albedo_confidence
 
-        dark, found, features = candidates
+        dark, found, features, searched = candidates
         if len(found.peak) == 0:
             return None
         confidence = albedo_confidence(features, dark=dark)
@@ -304,7 +308,7 @@ class SpotFinder:
         )
         rows = complete_rows(
             frame, background, found, features[chosen], chosen, measured,
-            dark=dark, psf_fwhm=self.psf_fwhm / factor, disk_model=self.disk_function,
+            searched=searched, dark=dark, psf_fwhm=self.psf_fwhm / factor, disk_model=self.disk_function,
         )  # fmt: skip
         rows["albedo_confidence"] = confidence[chosen]
         passes = np.ones(len(chosen), bool) if self.keep_all else self._meets_preset(rows, dark=dark)

@@ -144,6 +144,7 @@ def locate(
     if observation is None:
         observation = articles.match(name=frame.name)
     limb = _limb(frame)
+    views = [view for view in views if not _contradicted(view, limb, notes)]
     choice = scales.choose_scale(
         geometry=views,
         map_km_per_pixel=_number(frame.label, "MAP_SCALE"),
@@ -168,6 +169,24 @@ def locate(
     elif isinstance(limb, LimbFit):
         view = _limb_view(frame, limb, choice, notes)
     return replace(frame, geometry=view, scale=choice, notes=tuple(notes), orientation_doubtful=doubtful)
+
+
+GREATEST_DISAGREEMENT = 1.25
+"""Factor between the scales of a view and a well-fitted limb beyond which the view is another picture's."""
+
+
+def _contradicted(view: ViewingGeometry, limb: LimbFit | str, notes: list[str]) -> bool:
+    """Whether a whole, well-fitted limb rules out a view: vectors in other units, another frame's label."""
+    if not isinstance(limb, LimbFit) or limb.quality != "good":
+        return False
+    told = view.target_center_distance_km * view.camera.mean_ifov_rad
+    seen = scales.limb_scale_km(limb, view.altitude_km)
+    if max(told / seen, seen / told) < GREATEST_DISAGREEMENT:
+        return False
+    notes.append(
+        f"geometry of the {view.source} not used: it says {told:.3g} km per pixel, the limb {seen:.3g}"
+    )
+    return True
 
 
 def _another_body(frame: Frame, scale_km: float | None, altitude_km: float | None) -> Frame:
@@ -204,6 +223,7 @@ def _views(frame: Frame, kernels: Sequence[str | Path], notes: list[str]) -> lis
     except GeometryError as error:
         notes.append(f"no geometry from the kernels: {error}")
         return views
+    notes[:] = [note for note in notes if not note.startswith("no geometry from the label")]
     return [spice, *views]
 
 
@@ -221,15 +241,29 @@ LIMB_RELIEF_KM = 2.0
 """Rms height of Ceres' limb over its figure, km (unverified): what one side of the limb may stand out by."""
 
 
+LEAST_LIMB_DEG = 120.0
+"""Lit limb that must be in view before a pointing is moved onto it: a shorter arc slides along itself."""
+
+
+def _limb_in_view_deg(view: ViewingGeometry) -> float:
+    """Degrees around the body's outline that are lit and inside the frame."""
+    x, y, incidence_deg = view.limb(360)
+    rows, columns = view.shape
+    inside = (x > 0) & (x < columns - 1) & (y > 0) & (y < rows - 1)
+    return float((inside & (incidence_deg < 85.0)).sum())
+
+
 def _checked_view(frame: Frame, view: ViewingGeometry, notes: list[str]) -> tuple[ViewingGeometry, bool]:
     """The view, turned onto the picture's limb; and whether the picture looks like a flip of it."""
     check = geometry.check_orientation(view, frame.image, frame.mask)
     if check.agrees is False:
-        notes.append(
-            f"the picture looks like the {view.source}'s view flipped ({check.best_flip}): "
-            "latitudes and longitudes are doubtful"
-        )
+        how = f"looks like the {view.source}'s view flipped ({check.best_flip})"
+        if check.scores[check.best_flip] < geometry.MINIMUM_SCORE:
+            how = f"does not resemble the {view.source}'s view, whichever way it is turned"
+        notes.append(f"the picture {how}: latitudes and longitudes are doubtful")
         return view, True
+    if _limb_in_view_deg(view) < LEAST_LIMB_DEG:
+        return view, False
     refined, shift = geometry.refine_pointing(view, frame.image, frame.mask)
     # The limb's own relief moves it by kilometres; labels point to a fraction of a pixel. Only what relief
     # cannot explain is the pointing's.

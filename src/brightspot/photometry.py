@@ -346,7 +346,7 @@ def iof_factor(frame: Frame) -> tuple[float, float] | None:
     if frame.unit == "I/F":
         return 1.0, 0.0
     sun_distance_km = frame.sun_distance_km
-    if sun_distance_km is None and frame.geometry is not None and frame.geometry.source != "limb":
+    if frame.geometry is not None and frame.geometry.source != "limb":
         sun_distance_km = frame.geometry.sun_distance_km
     linear = radiance_scale(frame.unit, frame.label)
     if linear is None or frame.filter_number not in SOLAR_FLUX or not sun_distance_km:

@@ -43,8 +43,19 @@ def _ring_level(image, labels, usable, sign, cy, cx, inner, outer, buffer):
 
 
 @njit(**_OPTIONS)
-def _spread(stamp, mark, labels, label, stack, n, box):
-    """Mark the 4-neighbours of the first ``n`` pixels on the stack that no other object owns."""
+def _anothers(labels, label, y, x, reach):
+    """Whether a pixel belongs to another object or lies within ``reach`` pixels of one."""
+    ny, nx = labels.shape
+    for yy in range(max(y - reach, 0), min(y + reach + 1, ny)):
+        for xx in range(max(x - reach, 0), min(x + reach + 1, nx)):
+            if labels[yy, xx] != 0 and labels[yy, xx] != label:
+                return True
+    return False
+
+
+@njit(**_OPTIONS)
+def _spread(stamp, mark, labels, label, stack, n, box, reach):
+    """Mark the 4-neighbours of the first ``n`` pixels on the stack that no other object has in its reach."""
     ny, nx = labels.shape
     end = n
     for k in range(n):
@@ -55,7 +66,7 @@ def _spread(stamp, mark, labels, label, stack, n, box):
             xx = x + (turn == 2) - (turn == 3)
             if yy < 0 or xx < 0 or yy >= ny or xx >= nx or stamp[yy, xx] == mark or end >= stack.size:
                 continue
-            if labels[yy, xx] == 0 or labels[yy, xx] == label:
+            if labels[yy, xx] == label or not _anothers(labels, label, yy, xx, reach):
                 stamp[yy, xx] = mark
                 stack[end] = yy * nx + xx
                 end += 1
@@ -136,7 +147,7 @@ def measure(
                     stack[end] = y * nx + x
                     end += 1
         core = end
-        end = _spread(stamp, mark, labels, label, stack, end, wide)
+        end = _spread(stamp, mark, labels, label, stack, end, wide, 0)
         area, mx, my, mxx, mxy, myy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         sw, sx, sy = 0.0, 0.0, 0.0
         inside_sum, inside_n, value_sum = 0.0, 0, 0.0
@@ -215,7 +226,7 @@ def measure(
                     stack[end] = y * nx + x
                     end += 1
         for _ in range(margin):
-            end = _spread(stamp, flood_mark, labels, label, stack, end, wide)
+            end = _spread(stamp, flood_mark, labels, label, stack, end, wide, 2)
         light = 0.0
         for k in range(end):
             y, x = stack[k] // nx, stack[k] % nx

@@ -1,6 +1,7 @@
 """Where each pixel is on Ceres and how it is lit."""
 
 from brightspot.geometry.picture import (
+    MINIMUM_SCORE,
     OrientationCheck,
     PointingShift,
     SunFit,
@@ -14,6 +15,7 @@ from brightspot.geometry.view import BACKPLANES, Backplanes, DiskMesh, Ground, V
 
 __all__ = [
     "BACKPLANES",
+    "MINIMUM_SCORE",
     "Backplanes",
     "DiskMesh",
     "Ground",

@@ -81,7 +81,11 @@ def check_orientation(
     best = max(scores, key=lambda name: scores[name])
     other = max((name for name in scores if name != "none"), key=lambda name: scores[name])
     agrees: bool | None = None
-    if scores[best] >= MINIMUM_SCORE:
+    lit = float((light[seen] > 0.05).mean()) if seen.any() else 0.0
+    if scores[best] < MINIMUM_SCORE:
+        # A limb or a terminator is predicted across the view, and no way of turning the picture shows it.
+        agrees = False if 0.1 < lit < 0.9 and seen.sum() >= 100 else None
+    else:
         if _fits_better(scores[other], scores["none"]):
             agrees = False
         elif _fits_better(scores["none"], scores[other]):

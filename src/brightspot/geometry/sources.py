@@ -204,6 +204,9 @@ def from_label(
     middle = mid_exposure(start_time, exposure_s)
     velocity = _numbers(label, "SC_TARGET_VELOCITY_VECTOR", 3)
     if velocity is not None:
+        speed_km_s = float(np.linalg.norm(velocity))
+        if speed_km_s > GREATEST_SPEED_KM_S:
+            raise GeometryError(f"SC_TARGET_VELOCITY_VECTOR is {speed_km_s:.4g} km/s long: not in km/s?")
         moved = target + velocity * (middle - start_time).total_seconds()
         attitude = attitude @ turn(target, moved).T
         target = moved
@@ -218,6 +221,10 @@ def from_label(
         orientation=orientation,
         radii_km=radii_km,
     )
+
+
+GREATEST_DISTANCE_KM, GREATEST_SPEED_KM_S = 2e6, 10.0
+"""Ceres is half a pixel wide from farther off; Dawn never passed it faster."""
 
 
 def _numbers(label: Mapping[str, Any], key: str, count: int) -> np.ndarray | None:
@@ -265,6 +272,10 @@ def _require_consistent(
     body = ceres.body_from_j2000(et_s, orientation)
     spacecraft, to_sun = body @ -target, body @ (sun - target)
     distance_km = float(np.linalg.norm(target))
+    if not 1.0 < distance_km < GREATEST_DISTANCE_KM:
+        raise GeometryError(
+            f"SC_TARGET_POSITION_VECTOR is {distance_km:.4g} km long: not a distance from which Ceres is seen"
+        )
     altitude_km = distance_km - distance_km / float(np.linalg.norm(spacecraft / radii_km))
     if not 0.5 < np.linalg.norm(sun) / ceres.AU_KM < 6.0:
         raise GeometryError(

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from brightspot import geometry
+from brightspot import ceres, geometry
 from brightspot.camera import ACTIVE_FIRST_LINE, ACTIVE_FIRST_SAMPLE, ACTIVE_SHAPE, Camera
 from brightspot.errors import GeometryError, ReadError
 from brightspot.frame import Frame
@@ -143,8 +143,11 @@ def _origin(
 
 def _with_geometry(frame: Frame, located: bool) -> Frame:
     """The frame with its label's viewing geometry, or with a note why there is none."""
-    if frame.target != "CERES" or frame.camera is None or frame.filter_number is None or not located:
+    if frame.target != "CERES" or not located:
         return frame
+    if frame.camera is None or frame.filter_number is None:
+        note = "no geometry and no I/F: the label names no camera or filter that Dawn carries"
+        return replace(frame, notes=(*frame.notes, note)) if is_dawn(frame.label) else frame
     camera = Camera.framing_camera(frame.camera, frame.filter_number)
     try:
         found = geometry.from_label(
@@ -178,9 +181,10 @@ def _camera(facts: Mapping[str, Any], named: re.Match[str] | None) -> str | None
 
 
 def _filter(facts: Mapping[str, Any], named: re.Match[str] | None) -> int | None:
-    digits = re.search(r"[1-8]", str(facts.get("FILTER_NUMBER") or ""))
-    if digits:
-        return int(digits.group())
+    said = facts.get("FILTER_NUMBER")
+    if said is not None:
+        digit = re.fullmatch(r"\s*F?([1-8])(\.0)?\s*", str(said).upper())
+        return int(digit.group(1)) if digit else None
     return int(named.group(9)) if named else None
 
 
@@ -236,13 +240,14 @@ def _target(facts: Mapping[str, Any]) -> str | None:
 def _sun_distance(facts: Mapping[str, Any]) -> float | None:
     for key in ("SPACECRAFT_SOLAR_DISTANCE", "SOLAR_DISTANCE"):
         distance = labels.number_in(facts.get(key))
-        if distance is not None and distance > 0:
+        if distance is not None and 0.5 < distance / ceres.AU_KM < 6.0:
             return distance
     vector = facts.get("SC_SUN_POSITION_VECTOR")
     if isinstance(vector, list) and len(vector) == 3:
         parts = [labels.number_in(v) for v in vector]
         if all(p is not None for p in parts):
-            return float(np.linalg.norm(np.array(parts, float))) or None
+            distance = float(np.linalg.norm(np.array(parts, float)))
+            return distance if 0.5 < distance / ceres.AU_KM < 6.0 else None
     return None
 
 
