@@ -196,7 +196,7 @@ class SpotFinder:
                 parts = join_once(parts, new)
             for part in parts:
                 if part.factor == factor:
-                    left = without_spots(left, part, self.min_confidence)
+                    left = without_spots(left, part)
         if not parts:
             labels = np.zeros(frame.shape, np.int32)
             return Detection(frame, empty_catalog(), labels, finest, self)
@@ -311,7 +311,8 @@ class SpotFinder:
             searched=searched, dark=dark, psf_fwhm=self.psf_fwhm / factor, disk_model=self.disk_function,
         )  # fmt: skip
         rows["albedo_confidence"] = confidence[chosen]
-        passes = np.ones(len(chosen), bool) if self.keep_all else self._meets_preset(rows, dark=dark)
+        rows["_believed"] = believed[chosen] & self._meets_preset(rows, dark=dark)
+        passes = np.ones(len(chosen), bool) if self.keep_all else rows["_believed"].copy()
         if factor > 1:
             passes &= rows["diameter_halfmax"] >= LEAST_COARSE_WIDTH
         return (found, {name: column[passes] for name, column in rows.items()}) if passes.any() else None

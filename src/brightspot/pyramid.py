@@ -110,15 +110,13 @@ def coarsen(frame: Frame, factor: int, corner: tuple[int, int]) -> Frame:
     )
 
 
-def without_spots(frame: Frame, part: Part, least_confidence: float) -> Frame:
+def without_spots(frame: Frame, part: Part) -> Frame:
     """The frame with the places just found brought to the brightness of their surroundings.
 
     So that a small spot on a bright floor does not stand for the floor when that is looked for.
     """
     rows = part.rows
-    settled = (rows["albedo_confidence"] >= least_confidence) & (
-        rows["diameter_halfmax"] <= GREATEST_WIDTH * part.factor
-    )
+    settled = rows["_believed"] & (rows["diameter_halfmax"] <= GREATEST_WIDTH * part.factor)
     if not settled.any():
         return frame
     from scipy.ndimage import binary_dilation
@@ -147,7 +145,7 @@ def join_once(finer: list[Part], coarse: list[Part]) -> list[Part]:
     A coarse footprint that a finer one fills to a third is the same place and is left out, unless the finer
     one is so wide that its own level followed it. Within and around a footprint that stays, finer rows stay
     only where they stand out from it as well: a fragment of it, or its rim against a level that it has
-    itself raised, does not.
+    itself raised, does not. What is believed gives way only to what is believed too.
     """
     out = list(finer)
     kept = []
@@ -162,7 +160,8 @@ def join_once(finer: list[Part], coarse: list[Part]) -> list[Part]:
                 same = old.rows["polarity"] == rows["polarity"][k]
                 width = old.rows["diameter_halfmax"]
                 filled = (np.pi / 4.0 * width**2 > area / 3.0) & (width <= GREATEST_WIDTH * old.factor)
-                if np.any(inside & same & filled):
+                rival = old.rows["_believed"] | ~rows["_believed"][k]
+                if np.any(inside & same & filled & rival):
                     fresh[k] = False
         part = part.take(fresh)
         if not fresh.any():
@@ -186,7 +185,8 @@ def _stands_out(old: Part, part: Part) -> np.ndarray:
         # inside: against the footprint; beside: against the surroundings at the coarse level
         against = np.where(inside, rows["contrast"][k], 1.0)
         share = ratio / against
-        keep &= ~near | np.where(bright, share > DISTINCT, share < 1.0 / DISTINCT)
+        rival = rows["_believed"][k] | ~old.rows["_believed"]
+        keep &= ~near | ~rival | np.where(bright, share > DISTINCT, share < 1.0 / DISTINCT)
     return keep
 
 
