@@ -25,7 +25,7 @@ STEP = 8
 HALF_WINDOW = 5
 """Half-width of the window in blocks: the level follows what is wider than about 88 px."""
 
-LIT_FRACTION = 0.10
+LIT_FRACTION = 0.06
 """A pixel is lit where it exceeds this share of the frame's bright surface."""
 
 SCATTER_FLOOR = 0.004

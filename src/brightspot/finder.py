@@ -31,8 +31,8 @@ choice, needs I/F). ``facula``: twice the surroundings. Dark outliers mirror the
 DISK_FUNCTIONS = ("akimov", "lunar_lambert", "lommel_seeliger", "lambert", "minnaert")
 """As ``photometry.DISK_FUNCTIONS``, repeated so that the settings load without numpy."""
 
-FITTED_SUN_ERROR_DEG = 8.0
-"""How far off the Sun may be where only limb and shading tell it (twice the worst on rendered disks)."""
+FAINTEST_FITTED_LIGHT = 0.05
+"""Least disk function where only limb and shading tell the Sun: about that of a Sun 3 degrees high."""
 
 CANDIDATE_EXCESS = 0.10
 """Least peak excess that is looked at at all."""
@@ -269,13 +269,16 @@ class SpotFinder:
         on_mesh = replace(
             g, shape=(rows * STEP, columns * STEP), origin_xy=(g.origin_xy[0] + x0, g.origin_xy[1] + y0)
         ).disk_mesh(STEP)
-        with np.errstate(invalid="ignore"):
-            # A Sun fitted to the picture is known to some degrees only; what is lit shows in the pixels.
-            slack = FITTED_SUN_ERROR_DEG if g.source == "limb" else 0.0
-            low_sun = np.cos(np.radians(min(self.max_incidence_deg + slack, 90.0)))
-            allowed = (on_mesh.mu0 >= low_sun) & (on_mesh.mu >= np.cos(np.radians(self.max_emission_deg)))
         model = self.disk_function
-        return disk_map(model, *on_mesh), allowed, slope_gain(*on_mesh, model)
+        disk, gain = disk_map(model, *on_mesh), slope_gain(*on_mesh, model)
+        with np.errstate(invalid="ignore"):
+            allowed = on_mesh.mu >= np.cos(np.radians(self.max_emission_deg))
+            if g.source == "limb":
+                # A Sun fitted to the picture is known to some degrees only: what is lit shows in the pixels.
+                disk = np.maximum(disk, FAINTEST_FITTED_LIGHT)
+            else:
+                allowed &= on_mesh.mu0 >= np.cos(np.radians(self.max_incidence_deg))
+        return disk, allowed, gain
 
     def _rows(
         self, frame: Frame, background: Background, candidates: Candidates, factor: int

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from brightspot import ceres
 from brightspot._version import __version__
 from brightspot.catalog import COLUMNS
 from brightspot.errors import GeometryError, UsageError
@@ -191,6 +192,8 @@ def write_backplanes(frame: Frame, path: str | os.PathLike[str]) -> Path:
     suffix = path.suffix.lower()
     if suffix not in (".nc", ".fits", ".fit"):
         raise UsageError(f"{path}: backplanes are written as .nc or .fits")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path.parent} is not a folder: make it first")
     if frame.geometry is None:
         raise GeometryError(
             f"{frame.name}: no geometry, so no backplanes; give --kernels or an image with a label"
@@ -198,7 +201,18 @@ def write_backplanes(frame: Frame, path: str | os.PathLike[str]) -> Path:
     from brightspot.geometry import BACKPLANES
 
     planes = frame.geometry.backplanes()._asdict()
-    facts = {"frame": frame.name, "geometry_source": frame.geometry.source}
+    view = frame.geometry
+    facts = {
+        "frame": frame.name,
+        "geometry_source": view.source,
+        "body": "Ceres",
+        "semi_axes_km": " ".join(f"{r:g}" for r in view.radii_km),
+        "pole_and_meridian": ceres.ORIENTATION.source,
+        "coordinates": "planetocentric latitude, east longitude 0 to 360",
+        "spacecraft_body_fixed_km": " ".join(f"{v:.6f}" for v in view.spacecraft_km),
+        "sun_body_fixed_km": " ".join(f"{v:.3f}" for v in view.sun_km),
+        "camera": f"{view.camera.name} filter {view.camera.filter_number}",
+    }
     with replacing(path) as temporary:
         if suffix == ".nc":
             _write_netcdf(temporary, planes, BACKPLANES, facts)
