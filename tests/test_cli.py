@@ -214,3 +214,22 @@ def test_a_closed_pipe_is_no_error(folder, out):
     line = f"{sys.executable} -m brightspot detect --help | head -n 1"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], capture_output=True, text=True)
     assert done.stderr == ""
+
+
+def test_show_never_draws_over_the_image_it_reads(folder, capsys):
+    picture = folder / "0.png"
+    before = picture.read_bytes()
+    for more in ([], ["--force"]):
+        assert cli.run(["show", str(picture), "-o", str(picture), *more]) == 2
+        assert picture.read_bytes() == before
+    assert "exists" in capsys.readouterr().err
+
+
+def test_simulate_leaves_what_is_not_its_own(tmp_path, capsys):
+    (tmp_path / "truth.csv").write_text("mine\n")
+    command = ["simulate", "--observation", "2015-04-15", "--format", "png", "--out", str(tmp_path)]
+    assert cli.run(command) == 2
+    assert "--force" in capsys.readouterr().err
+    assert cli.run([*command, "--force"]) == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["truth.csv"]
+    assert (tmp_path / "truth.csv").read_text() == "mine\n"

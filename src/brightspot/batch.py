@@ -179,6 +179,8 @@ def detect_folder(
     for kernel in kernel_files:
         if not Path(kernel).is_file():
             raise UsageError(f"{kernel}: no such kernel file")
+    if not os.fspath(out):
+        raise UsageError("the results folder has an empty name: give --out a folder")
     out = Path(out)
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     finder = SpotFinder() if finder is None else finder

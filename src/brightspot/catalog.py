@@ -219,6 +219,12 @@ def measure_footprints(
     return {name: out[:, k].copy() for k, name in enumerate(MEASURED)}
 
 
+def enlarged(frame: Frame) -> float:
+    """Stored pixels per camera pixel: more than 1 in a picture known to be enlarged, else 1."""
+    factor = frame.scale.enlargement if frame.scale is not None else None
+    return max(float(factor), 1.0) if factor is not None else 1.0
+
+
 class _Place(NamedTuple):
     """What the geometry or the scale says of each detection's place; NaN where it says nothing."""
 
@@ -357,7 +363,8 @@ def complete_rows(
     contrast, peak = 1.0 + sign * m["mean"], 1.0 + sign * m["peak"]
     halfmax = np.sqrt(4.0 / np.pi * m["area"])
     disc = remove_psf(halfmax, psf_fwhm)
-    unresolved = halfmax < RESOLVED
+    # The PSF widens with an enlarged picture, and so does the least size that can be told.
+    unresolved = halfmax < RESOLVED * enlarged(frame)
     pixel_km = np.sqrt(place.pixel_area_km2)
     believed = frame.scale.believed if frame.scale is not None else None
     scale_error = 0.0 if believed is None else believed.error_km_per_pixel / believed.km_per_pixel
@@ -466,7 +473,7 @@ def _flags(
     whole = Flag(0)
     if frame.geometry is None or not frame.geometry.longitude_known:
         whole |= Flag.NO_GEOMETRY
-    if believed is not None and believed.source in ("limb", "user", "article"):
+    if scale is not None and believed is not None and scale.assumed:
         whole |= Flag.SCALE_ASSUMED
     if scale is not None and scale.conflicts:
         whole |= Flag.SCALE_CONFLICT

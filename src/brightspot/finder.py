@@ -129,7 +129,8 @@ class SpotFinder:
         if not 0.0 <= self.min_confidence <= 1.0:
             raise UsageError(f"min_confidence is {self.min_confidence}; it lies between 0 and 1")
         if self.threshold is not None and not self.threshold > (1.0 if self.kind == "contrast" else 0.0):
-            raise UsageError(f"threshold is {self.threshold}; for {self.preset} it must be larger")
+            least = 1 if self.kind == "contrast" else 0
+            raise UsageError(f"threshold is {self.threshold}; for {self.preset} it must be above {least}")
         if self.disk_function not in DISK_FUNCTIONS:
             raise UsageError(
                 f"unknown disk_function {self.disk_function!r}; choose one of {', '.join(DISK_FUNCTIONS)}"
@@ -289,7 +290,7 @@ class SpotFinder:
         """
         import numpy as np
 
-        from brightspot.catalog import complete_rows, measure_footprints
+        from brightspot.catalog import complete_rows, enlarged, measure_footprints
         from brightspot.pyramid import LEAST_COARSE_WIDTH
         from brightspot.segmentation import merge_believed
         from brightspot.shading import albedo_confidence
@@ -311,7 +312,8 @@ class SpotFinder:
         )
         rows = complete_rows(
             frame, background, found, features[chosen], chosen, measured,
-            searched=searched, dark=dark, psf_fwhm=self.psf_fwhm / factor, disk_model=self.disk_function,
+            searched=searched, dark=dark, psf_fwhm=self.psf_fwhm * enlarged(frame) / factor,
+            disk_model=self.disk_function,
         )  # fmt: skip
         rows["albedo_confidence"] = confidence[chosen]
         rows["_believed"] = believed[chosen] & self._meets_preset(rows, dark=dark)

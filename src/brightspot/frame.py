@@ -13,7 +13,7 @@ import numpy as np
 from brightspot import articles, ceres, geometry
 from brightspot import scale as scales
 from brightspot.camera import Camera
-from brightspot.errors import GeometryError, ScaleError
+from brightspot.errors import GeometryError, ScaleError, UsageError
 from brightspot.geometry import ViewingGeometry
 from brightspot.limb import LimbFit, fit_limb
 
@@ -131,6 +131,8 @@ def locate(
     UsageError
         If a value given is impossible.
     """
+    if scale_km is not None and altitude_km is not None:
+        raise UsageError("give either a scale in km per pixel or an altitude in km, not both")
     if scale_km is not None:
         scale_km = scales.positive(scale_km, "scale", "kilometres per pixel")
     if altitude_km is not None:

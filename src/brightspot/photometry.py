@@ -295,41 +295,6 @@ def radiance_to_iof(
     return np.asarray(radiance) * scale
 
 
-def radiance_factor(
-    value: np.ndarray | float,
-    unit: str,
-    *,
-    filter_number: int | None,
-    sun_distance_km: float | None,
-) -> np.ndarray:
-    """Radiance factor I/F of pixel values, NaN where their unit or what is known does not give it.
-
-    Parameters
-    ----------
-    value : array_like
-        Pixel values.
-    unit : str
-        One of ``frame.UNITS``; counts and display values have no I/F.
-    filter_number : int or None
-        1 to 8.
-    sun_distance_km : float or None
-        Heliocentric distance, km.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64.
-    """
-    values = np.asarray(value, np.float64)
-    if unit == "I/F":
-        return values
-    if unit not in RADIANCE_UNITS or filter_number not in SOLAR_FLUX or not (sun_distance_km or 0.0) > 0.0:
-        return np.full(values.shape, np.nan)
-    return radiance_to_iof(
-        values, filter_number=int(filter_number or 0), sun_distance_km=float(sun_distance_km or 0.0)
-    )
-
-
 def iof_factor(frame: Frame) -> tuple[float, float] | None:
     """Factor and offset that turn a frame's pixel values into I/F, or None where that cannot be known.
 

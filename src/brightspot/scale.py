@@ -139,13 +139,17 @@ def pixel_scale_km(altitude_km: float, filter_number: int = 1, camera: str = "FC
     return altitude_km * Camera.framing_camera(camera, filter_number).mean_ifov_rad
 
 
+GREATEST_VALUE = 1e9
+"""Kilometres beyond which a scale or an altitude is a typing error: Ceres is never farther from Earth."""
+
+
 def positive(value: float, what: str, unit: str) -> float:
     """The value if it is positive and finite, else UsageError."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = float("nan")
-    if not (np.isfinite(number) and number > 0.0):
+    if not 0.0 < number < GREATEST_VALUE:
         raise UsageError(f"{what} {value} is impossible: give a positive number of {unit}")
     return number
 

@@ -18,6 +18,7 @@ def simulate(
     format: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ("img",),
     seed: int = 1,
     n_frames: int = 10,
+    force: bool = False,
 ) -> int:
     """Render Framing Camera frames of Ceres with known spots, as on a day the articles of 2015 report.
 
@@ -35,11 +36,13 @@ def simulate(
         Seed of noise and cosmic rays; the same seed gives the same bytes.
     n_frames
         Pictures of a gif.
+    force
+        Write into a folder that is not empty.
     """
     if seed < 0:
         raise UsageError(f"seed {seed}: give 0 or a positive whole number")
     if n_frames < 1:
         raise UsageError(f"n-frames {n_frames}: give 1 or more")
-    for path in rendering.simulate(observation, format, seed, out, n_frames=n_frames):
+    for path in rendering.simulate(observation, format, seed, out, n_frames=n_frames, force=force):
         print(path)
     return DONE

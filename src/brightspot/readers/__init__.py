@@ -160,7 +160,7 @@ def read_frame(
     if sign and digits.isdecimal() and not os.path.lexists(text):
         text, number = base, int(digits)
     if Path(text).is_dir():
-        raise ReadError(f"{escaped(text)} is a folder; give one image, or use find_inputs")
+        raise ReadError(f"{escaped(text)} is a folder; give one image of it")
     if not os.path.lexists(text):
         raise ReadError(f"{escaped(text)}: no such file; check the path")
     wanted = f"#{number:03d}"

@@ -88,6 +88,7 @@ def write(
         raise UsageError("only an animated GIF holds several frames: write the others one by one")
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
+    require_truth_table(directory / "truth.csv")
     stem = directory / (name or labels.product_name(frames[0].scene, level))
     directions = (line_display, sample_display)
     if format == "img":
@@ -311,6 +312,12 @@ def _enlarged(truth: pandas.DataFrame, enlarge: int) -> pandas.DataFrame:
         pixel_scale_km=truth["pixel_scale_km"] / enlarge,
         diameter_px=truth["diameter_px"] * enlarge,
     )
+
+
+def require_truth_table(path: Path) -> None:
+    """Refuse a ``truth.csv`` that is somebody else's, before anything is rendered or written."""
+    if path.exists() and not path.read_text(errors="replace").split("\n", 1)[0].startswith("frame,"):
+        raise UsageError(f"{path} is not a table of rendered spots: choose another folder")
 
 
 def _append_truth(tables: list[pandas.DataFrame], path: Path) -> Path:

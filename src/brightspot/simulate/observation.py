@@ -14,7 +14,7 @@ from brightspot import articles, ceres
 from brightspot.camera import mid_exposure
 from brightspot.errors import UsageError
 from brightspot.geometry import et_from_utc
-from brightspot.simulate.files import FORMATS, write
+from brightspot.simulate.files import FORMATS, require_truth_table, write
 from brightspot.simulate.rendering import Rendered, render
 from brightspot.simulate.scene import Scene
 
@@ -146,6 +146,7 @@ def simulate(
     out: Path | str = "rendered",
     *,
     n_frames: int = 10,
+    force: bool = True,
     **changes: object,
 ) -> list[Path]:
     """Render an observation of the articles and write it, with ``truth.csv``.
@@ -162,6 +163,8 @@ def simulate(
         Folder.
     n_frames : int
         Pictures of an animation.
+    force : bool
+        False: refuse a folder with anything in it.
     **changes
         Fields of `Scene` to set otherwise.
 
@@ -174,6 +177,10 @@ def simulate(
     unknown = [f for f in wanted if f not in FORMATS]
     if unknown:
         raise UsageError(f"format {unknown[0]!r} is unknown: use one of {', '.join(FORMATS)}")
+    folder = Path(out)
+    if not force and folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty: choose another folder, or --force to write into it")
+    require_truth_table(folder / "truth.csv")
     scene = observation_scene(observation, seed, **changes)
     paths: list[Path] = []
     still: Rendered | None = None
