@@ -8,6 +8,7 @@ from numba import njit
 _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 N_COLUMNS = 19
+SMALL = 40  # pixels of a footprint up to which noise matters less than the blur of smoothing
 GRID = 4  # sub-pixels a side when an outline is measured
 
 
@@ -22,6 +23,31 @@ def _at(image, y, x):
     top = image[j, i] * (1.0 - g) + image[j, i + 1] * g
     bottom = image[j + 1, i] * (1.0 - g) + image[j + 1, i + 1] * g
     return top * (1.0 - f) + bottom * f
+
+
+@njit(**_OPTIONS)
+def _cubic(a, b, c, d, t):
+    """Catmull-Rom value between b (t = 0) and c (t = 1)."""
+    return b + 0.5 * t * (c - a + t * (2.0 * a - 5.0 * b + 4.0 * c - d + t * (3.0 * (b - c) + d - a)))
+
+
+@njit(**_OPTIONS)
+def _between(image, y, x):
+    """Bicubic value, edges held: a small spot is curved between its pixels, its top may lie there."""
+    ny, nx = image.shape
+    j, i = int(np.floor(y)), int(np.floor(x))
+    f, g = y - j, x - i
+    rows = np.empty(4)
+    for k in range(4):
+        line = image[min(max(j + k - 1, 0), ny - 1)]
+        rows[k] = _cubic(
+            line[min(max(i - 1, 0), nx - 1)],
+            line[min(max(i, 0), nx - 1)],
+            line[min(max(i + 1, 0), nx - 1)],
+            line[min(max(i + 2, 0), nx - 1)],
+            g,
+        )
+    return _cubic(rows[0], rows[1], rows[2], rows[3], f)
 
 
 @njit(**_OPTIONS)
@@ -114,7 +140,7 @@ def measure(
         label = o + 1
         mark = 2 * r + 1
         n = n_pixels[o]
-        image = ratio if n < 40 else smooth
+        image = ratio if n < SMALL else smooth
         # The peak: single pixels count where the spot is small, else noise is averaged.
         top = -np.inf
         sw, sx, sy = 0.0, 0.0, 0.0
@@ -128,6 +154,8 @@ def measure(
                     sx += w * x
                     sy += w * y
         cx, cy = sx / sw, sy / sw
+        if n < SMALL:
+            top = max(top, sign * _between(image, cy, cx))
         radius = np.sqrt(n / np.pi)
         level = _ring_level(
             ratio, labels, usable, sign, cy, cx, 2.0 * radius + 3.0, 3.0 * radius + 8.0, buffer
@@ -174,7 +202,8 @@ def measure(
                 for b in range(GRID):
                     py = y + (a + 0.5) / GRID - 0.5
                     px = x + (b + 0.5) / GRID - 0.5
-                    if (sign * _at(image, py, px) - level) * unit >= 0.5 * top:
+                    here = _between(image, py, px) if n < SMALL else _at(image, py, px)
+                    if (sign * here - level) * unit >= 0.5 * top:
                         area += 1.0
                         mx += px
                         my += py
@@ -185,6 +214,9 @@ def measure(
             cx, cy = sx / sw, sy / sw
         if area > 0.0:
             mx, my = mx / area, my / area
+            # A wide patch is centred by its outline: the light within it follows the ground's slopes.
+            if n >= SMALL:
+                cx, cy = mx, my
             mxx, mxy, myy = mxx / area - mx * mx, mxy / area - mx * my, myy / area - my * my
         area /= GRID * GRID
         # threshold footprint: the connected surface above the preset's excess
