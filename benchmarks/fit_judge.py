@@ -1,6 +1,6 @@
 """Refit the judge (``src/brightspot/judge.json``) to rendered frames.
 
-    python benchmarks/fit_judge.py [--frames 240] [--out src/brightspot/judge.json]
+    python benchmarks/fit_judge.py [--frames 360] [--out src/brightspot/judge.json]
 
 Frames are drawn by ``simulate.random_scene`` at six scales, one in four from its shifted ranges, a third
 seen as a stretched 8-bit JPEG, half without geometry. Seeds below 100000 belong to the fit; benchmarks use
@@ -156,9 +156,9 @@ def fit(features: np.ndarray, label: np.ndarray, weight: np.ndarray, seed: np.nd
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=240)
+    parser.add_argument("--frames", type=int, default=360)
     parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--trees", type=int, default=80)
+    parser.add_argument("--trees", type=int, default=120)
     parser.add_argument(
         "--cache", type=Path, nargs="*", help="reuse candidates, or keep them in the one given (.npz)"
     )
