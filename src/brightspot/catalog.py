@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from brightspot import photometry
 from brightspot.scale import from_geometry
 from brightspot.shading import FEATURES, reasons, slope_needed_deg
 
@@ -297,25 +298,22 @@ def normal_albedo(
     disk_model : str
         Disk function.
     """
-    return _albedos(frame, level, x, y, disk_model)[2]
+    return _albedos(frame, level, _place(frame, x, y), disk_model)[2]
 
 
 def _albedos(
-    frame: Frame, value: np.ndarray, x: np.ndarray, y: np.ndarray, disk_model: str
+    frame: Frame, value: np.ndarray, place: _Place, disk_model: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """I/F, equigonal albedo and normal albedo of pixel values."""
-    from brightspot import photometry
-
     factor = photometry.iof_factor(frame)
-    iof = np.full(len(x), np.nan) if factor is None else factor[0] * np.asarray(value, np.float64) + factor[1]
-    if frame.geometry is None:
-        nothing = np.full(len(x), np.nan)
-        return iof, nothing, nothing
-    g = frame.geometry.ground(x, y)
-    disk = photometry.disk_function(disk_model, g.incidence_deg, g.emission_deg, g.phase_deg)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        equigonal = np.where(disk > 0.0, iof / disk, np.nan)
-    return iof, equigonal, equigonal / photometry.phase_function(g.phase_deg)
+    iof = (
+        np.full(len(value), np.nan)
+        if factor is None
+        else factor[0] * np.asarray(value, np.float64) + factor[1]
+    )
+    angles = (place.incidence_deg, place.emission_deg, place.phase_deg)
+    equigonal = photometry.equigonal_albedo(iof, *angles, model=disk_model)
+    return iof, equigonal, photometry.normal_albedo(equigonal, place.phase_deg)
 
 
 def complete_rows(
@@ -374,7 +372,7 @@ def complete_rows(
     peak_y, peak_x = segmentation.peak_yx[chosen].T
     surroundings = 1.0 + sign * m["offset"]
     value = m["value"] - background.pedestal
-    iof, equigonal, normal = _albedos(frame, value, x, y, disk_model)
+    iof, equigonal, normal = _albedos(frame, value, place, disk_model)
     # The facet that would have to do it faces a neighbourhood whose mean slope is the spheroid's.
     slope = slope_needed_deg(peak, place.incidence_deg, place.emission_deg, place.phase_deg, disk_model)
     major, minor = _axes_km(m, place.scale_km, psf_fwhm)

@@ -240,10 +240,6 @@ class Scene:
             raise UsageError("give both sub-solar latitude and longitude, or neither")
 
 
-VIEWS_KM = {"approach": 33_000.0, "opnav": 22_000.0, "rc3": 13_600.0, "survey": 4_400.0, "hamo": 1_470.0}
-"""Altitudes of the observations the articles report, and of the high-altitude mapping orbit (km)."""
-
-
 def random_scene(seed: int, altitude_km: float, *, shifted: bool = False, **changes: object) -> Scene:
     """A scene drawn at random, for fitting and benchmarks: light, ground, spots and camera all vary.
 
