@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -145,8 +145,11 @@ def locate(
         observation = articles.match(date=frame.start_time)
     if observation is None:
         observation = articles.match(name=frame.name)
-    limb = _limb(frame)
-    views = [view for view in views if not _contradicted(view, limb, notes)]
+    placed = _place(frame, views[0]) if views else None
+    limb = _limb(frame, placed)
+    if views and _contradicted(views[0], limb, notes):
+        views = [view for view in views[1:] if not _contradicted(view, limb, notes)]
+        placed = _place(frame, views[0]) if views else None
     choice = scales.choose_scale(
         geometry=views,
         map_km_per_pixel=_number(frame.label, "MAP_SCALE"),
@@ -166,8 +169,9 @@ def locate(
     if choice.believed is None:
         notes.append("no scale: no label, limb or matching account; give --scale-km or --altitude-km")
     view, doubtful = None, False
-    if views:
-        view, doubtful = _checked_view(frame, views[0], notes)
+    if placed is not None:
+        view, doubtful = placed.view, placed.doubtful
+        notes += placed.notes
     elif isinstance(limb, LimbFit):
         view = _limb_view(frame, limb, choice, notes)
     return replace(frame, geometry=view, scale=choice, notes=tuple(notes), orientation_doubtful=doubtful)
@@ -229,52 +233,73 @@ def _views(frame: Frame, kernels: Sequence[str | Path], notes: list[str]) -> lis
     return [spice, *views]
 
 
-def _limb(frame: Frame) -> LimbFit | str:
-    """The limb's ellipse, or why there is none."""
-    if "MAP_PROJECTION_TYPE" in frame.label:
-        return "map-projected: no limb"
-    try:
-        return fit_limb(frame.image, frame.mask)
-    except ScaleError as error:
-        return str(error)
+class _Placed(NamedTuple):
+    """A view laid on the picture; ``seen`` is True where its limb is where it should be."""
+
+    view: ViewingGeometry
+    doubtful: bool
+    seen: bool
+    notes: tuple[str, ...]
 
 
-LIMB_RELIEF_KM = 2.0
-"""Rms height of Ceres' limb over its figure, km (unverified): what one side of the limb may stand out by."""
+LARGE_SHIFT_PX = 30.0
+"""Labels point to a fraction of a pixel: a shift beyond this is said in degrees, too."""
 
 
-LEAST_LIMB_DEG = 120.0
-"""Lit limb that must be in view before a pointing is moved onto it: a shorter arc slides along itself."""
-
-
-def _limb_in_view_deg(view: ViewingGeometry) -> float:
-    """Degrees around the body's outline that are lit and inside the frame."""
-    x, y, incidence_deg = view.limb(360)
-    rows, columns = view.shape
-    inside = (x > 0) & (x < columns - 1) & (y > 0) & (y < rows - 1)
-    return float((inside & (incidence_deg < 85.0)).sum())
-
-
-def _checked_view(frame: Frame, view: ViewingGeometry, notes: list[str]) -> tuple[ViewingGeometry, bool]:
-    """The view, turned onto the picture's limb; and whether the picture looks like a flip of it."""
-    check = geometry.check_orientation(view, frame.image, frame.mask)
+def _place(frame: Frame, view: ViewingGeometry) -> _Placed:
+    """The view, turned onto the picture's limb and light, and what is to be said of it."""
+    moved, shift = geometry.refine_pointing(view, frame.image, frame.mask)
+    check = geometry.check_orientation(moved, frame.image, frame.mask)
     if check.agrees is False:
         how = f"looks like the {view.source}'s view flipped ({check.best_flip})"
         if check.scores[check.best_flip] < geometry.MINIMUM_SCORE:
-            how = f"does not resemble the {view.source}'s view, whichever way it is turned"
-        notes.append(f"the picture {how}: latitudes and longitudes are doubtful")
-        return view, True
-    if _limb_in_view_deg(view) < LEAST_LIMB_DEG:
-        return view, False
-    refined, shift = geometry.refine_pointing(view, frame.image, frame.mask)
-    # The limb's own relief moves it by kilometres; labels point to a fraction of a pixel. Only what relief
-    # cannot explain is the pointing's.
-    pixel_km = view.altitude_km * view.camera.mean_ifov_rad
-    relief_px = np.hypot(shift.rms_px, LIMB_RELIEF_KM / pixel_km)
-    if not np.hypot(shift.dx_px, shift.dy_px) > 3.0 * relief_px:
-        return view, False
-    notes.append(f"pointing moved by ({shift.dx_px:+.2f}, {shift.dy_px:+.2f}) px onto the limb")
-    return refined, False
+            how = f"does not resemble the {view.source}'s view, whichever way it is turned or moved"
+        note = f"the picture {how}: latitudes and longitudes are doubtful"
+        return _Placed(view, True, False, (note,))
+    if shift.verdict == "lost":
+        said = f"the limb is not where the {view.source} puts it"
+        if any(shift.measured_px):
+            dx, dy = shift.measured_px
+            said += (
+                f"; measured shift ({dx:+.1f}, {dy:+.1f}) px not applied because only"
+                f" {100 * shift.inlier_share:.0f} % of the limb agrees with it"
+            )
+        doubtful = check.agrees is not True
+        return _Placed(view, doubtful, False, (said + ": latitudes and longitudes are doubtful" * doubtful,))
+    seen = shift.n_limb_points > 0
+    if shift.verdict == "unsure":
+        dx, dy = shift.measured_px
+        note = f"measured shift ({dx:+.1f}, {dy:+.1f}) px not applied because light and shade fit no better"
+        return _Placed(view, False, False, (note + " with it",))
+    if not shift.verdict.startswith("moved"):
+        return _Placed(view, False, seen, ())
+    size = float(np.hypot(shift.dx_px, shift.dy_px))
+    least, most = shift.error_px
+    onto = "onto the limb" if seen else "onto light and shade"
+    note = f"pointing moved by ({shift.dx_px:+.2f}, {shift.dy_px:+.2f}) px {onto}, good to {most:.1f} px"
+    if shift.verdict == "moved across":
+        note = (
+            f"pointing moved by ({shift.dx_px:+.2f}, {shift.dy_px:+.2f}) px {onto}, good to {least:.1f} px,"
+            " in that direction only: at right angles to it the picture does not tell"
+        )
+    if size > LARGE_SHIFT_PX:
+        off_deg = float(np.degrees(size * view.camera.mean_ifov_rad))
+        note += f"; the {view.source} points {off_deg:.2f} degree beside what the picture shows"
+    return _Placed(moved, False, seen, (note,))
+
+
+def _limb(frame: Frame, placed: _Placed | None) -> LimbFit | str:
+    """The limb's ellipse, or why there is none; looked for where a view that was found puts it."""
+    if "MAP_PROJECTION_TYPE" in frame.label:
+        return "map-projected: no limb"
+    near = None
+    if placed is not None and placed.seen:
+        x, y, _ = placed.view.limb(90)
+        near = (float(x.mean()), float(y.mean()), float(np.hypot(x - x.mean(), y - y.mean()).mean()))
+    try:
+        return fit_limb(frame.image, frame.mask, near=near)
+    except ScaleError as error:
+        return str(error)
 
 
 def _limb_view(
@@ -295,6 +320,7 @@ def _limb_view(
             shape=frame.shape,
             axis_ratio=limb.semi_minor_px / limb.semi_major_px,
             pole_azimuth_deg=limb.position_angle_deg + 90.0,
+            sun_camera=limb.sun_camera,
             image=frame.image,
             mask=frame.mask,
             sun_distance_km=frame.sun_distance_km or 2.77 * ceres.AU_KM,

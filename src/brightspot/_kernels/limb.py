@@ -1,4 +1,4 @@
-"""Loops of the limb fit: block means, brightness profiles across an edge, search for a circle."""
+"""Loops of the limb fit: block means, medians, brightness profiles across an edge, search for a circle."""
 
 from __future__ import annotations
 
@@ -35,6 +35,85 @@ def block_mean(image, mask, block):
                         total += image[y, x]
                         count += 1
             out[j, i] = total / count if 2 * count >= size and count > 0 else np.nan
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sampled_mean(image, mask, step, side, top, left, rows, columns):
+    """Mean of the ``side`` x ``side`` pixels in the middle of each block; NaN where half are masked or more.
+
+    A sixteenth of the pixels is enough to see light and shade, and is read in a sixteenth of the time.
+
+    Parameters
+    ----------
+    image : (height, width) float32
+    mask : (height, width) bool
+    step, side : int
+        Side of the blocks, and of their middles that are read.
+    top, left : int
+        Pixel of the first block's corner; may be negative, blocks then lie partly off the frame.
+    rows, columns : int
+        Blocks.
+
+    Returns
+    -------
+    (rows, columns) float32
+    """
+    height, width = image.shape
+    out = np.empty((rows, columns), np.float32)
+    inset = (step - side) // 2
+    for j in range(rows):
+        y0 = top + j * step + inset
+        for i in range(columns):
+            x0 = left + i * step + inset
+            total, count = 0.0, 0
+            for y in range(max(y0, 0), min(y0 + side, height)):
+                for x in range(max(x0, 0), min(x0 + side, width)):
+                    if not mask[y, x] and np.isfinite(image[y, x]):
+                        total += image[y, x]
+                        count += 1
+            out[j, i] = total / count if 2 * count > side * side else np.nan
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def median_3x3(image):
+    """Median of each pixel and its eight neighbours; the edge's pixels count for those beyond it.
+
+    Parameters
+    ----------
+    image : (rows, columns) float32
+        Finite.
+
+    Returns
+    -------
+    (rows, columns) float32
+
+    Notes
+    -----
+    Each column of three is sorted; the median of nine is that of the greatest least, the middle of the
+    middles and the least greatest. Minima and maxima only, so that the loops vectorise.
+    """
+    rows, columns = image.shape
+    out = np.empty((rows, columns), np.float32)
+    low = np.empty(columns + 2, np.float32)
+    mid, high = np.empty_like(low), np.empty_like(low)
+    for j in range(rows):
+        above, here, below = image[max(j - 1, 0)], image[j], image[min(j + 1, rows - 1)]
+        for i in range(columns):
+            a, b, c = above[i], here[i], below[i]
+            small, large = min(a, b), max(a, b)
+            low[i + 1], high[i + 1] = min(small, c), max(large, c)
+            mid[i + 1] = max(small, min(large, c))
+        for row in (low, mid, high):
+            row[0], row[columns + 1] = row[1], row[columns]
+        for i in range(columns):
+            least = max(max(low[i], low[i + 1]), low[i + 2])
+            small, large = min(mid[i], mid[i + 1]), max(mid[i], mid[i + 1])
+            middle = max(small, min(large, mid[i + 2]))
+            greatest = min(min(high[i], high[i + 1]), high[i + 2])
+            small, large = min(least, middle), max(least, middle)
+            out[j, i] = max(small, min(large, greatest))
     return out
 
 

@@ -3,13 +3,12 @@
 from brightspot.geometry.picture import (
     MINIMUM_SCORE,
     OrientationCheck,
-    PointingShift,
     SunFit,
     check_orientation,
     fit_sun,
     from_limb,
-    refine_pointing,
 )
+from brightspot.geometry.pointing import PointingShift, refine_pointing
 from brightspot.geometry.sources import et_from_utc, from_label, from_spice, from_vectors
 from brightspot.geometry.view import BACKPLANES, Backplanes, DiskMesh, Ground, ViewingGeometry
 

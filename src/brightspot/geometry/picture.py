@@ -11,8 +11,9 @@ import numpy as np
 from brightspot import ceres
 from brightspot.camera import Camera
 from brightspot.errors import GeometryError
-from brightspot.geometry.sources import require_view, turn
-from brightspot.geometry.view import ViewingGeometry, angle_deg, dot, unit
+from brightspot.geometry.lit import apparent_radius, correlation, picture_blocks, predicted_blocks, shading
+from brightspot.geometry.sources import require_view
+from brightspot.geometry.view import ViewingGeometry, angle_deg, unit
 
 # --- label against picture ----------------------------------------------------------------------------
 
@@ -66,18 +67,18 @@ def check_orientation(
     """
     from scipy.ndimage import maximum_filter
 
-    step = int(np.clip(2.0 * _apparent_radius(geometry) / 24.0, 1, 16))
-    picture, seen = _block_means(image, mask, step)
-    mesh = geometry.disk_mesh(step)
-    rows, columns = picture.shape
-    light = _shading(mesh.mu0, mesh.mu)[:rows, :columns]
+    step = int(np.clip(2.0 * apparent_radius(geometry) / 24.0, 1, 16))
+    corner, shape = _mirrored_window(geometry, step)
+    picture = picture_blocks(image, mask, step, corner, shape)
+    seen = np.isfinite(picture)
+    light, mu = predicted_blocks(geometry, step, corner, shape)
     # Only the places where some flip puts the body, and a rim of sky: a small disk must not drown in sky.
-    body = np.isfinite(mesh.mu)[:rows, :columns]
+    body = np.isfinite(mu)
     near = np.maximum.reduce([body[flip] for flip in FLIPS.values()])
     seen &= maximum_filter(near, size=9)
     low, high = np.percentile(picture[seen], [1.0, 99.0]) if seen.any() else (0.0, 0.0)
     picture = np.clip(picture, low, high)
-    scores = {name: _correlation(picture[seen], light[flip][seen]) for name, flip in FLIPS.items()}
+    scores = {name: correlation(picture[seen], light[flip][seen]) for name, flip in FLIPS.items()}
     best = max(scores, key=lambda name: scores[name])
     other = max((name for name in scores if name != "none"), key=lambda name: scores[name])
     agrees: bool | None = None
@@ -93,219 +94,24 @@ def check_orientation(
     return OrientationCheck(best, scores, agrees)
 
 
+def _mirrored_window(geometry: ViewingGeometry, step: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Corner and shape in blocks of the part of the frame that holds the body and its flips."""
+    rows, columns = geometry.shape[0] // step, geometry.shape[1] // step
+    x, y, _ = geometry.limb(60)
+    cut = []
+    for place, count in ((y, rows), (x, columns)):
+        if not np.all(np.isfinite(place)):
+            cut.append(0)
+            continue
+        low, high = int(place.min()) // step - 6, int(place.max()) // step + 6
+        cut.append(int(np.clip(min(low, count - 1 - high), 0, max(count // 2 - 1, 0))))
+    return (cut[0] * step, cut[1] * step), (rows - 2 * cut[0], columns - 2 * cut[1])
+
+
 def _fits_better(score: float, other: float) -> bool:
     """Whether one correlation is clearly above the other."""
     left_over, other_left_over = 1.0 - max(score, 0.0) ** 2, 1.0 - max(other, 0.0) ** 2
     return score - other > CLEAR_MARGIN and left_over < CLEAR_RATIO * other_left_over
-
-
-def _apparent_radius(geometry: ViewingGeometry) -> float:
-    """Angular radius of the body over the mean pixel angle."""
-    ratio = min(1.0, max(geometry.radii_km) / geometry.target_center_distance_km)
-    return float(np.arcsin(ratio)) / geometry.camera.mean_ifov_rad
-
-
-def _block_means(image: np.ndarray, mask: np.ndarray | None, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Means over whole blocks, and which blocks have at least half of their pixels."""
-    rows, columns = image.shape[0] // step, image.shape[1] // step
-    window = (slice(0, rows * step), slice(0, columns * step))
-    good = np.isfinite(image[window]) if mask is None else ~mask[window]
-    value = np.where(good, image[window], 0.0)
-    total = value.reshape(rows, step, columns, step).sum(axis=(1, 3), dtype=np.float64)
-    count = good.reshape(rows, step, columns, step).sum(axis=(1, 3))
-    return total / np.maximum(count, 1), count * 2 >= step * step
-
-
-def _shading(mu0: np.ndarray, mu: np.ndarray, weight: float = ceres.LUNAR_LAMBERT_WEIGHT) -> np.ndarray:
-    """Lunar-Lambert brightness of the lit side relative to face-on; 0 at night and off the body."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = weight * 2.0 * mu0 / (mu0 + mu) + (1.0 - weight) * mu0
-        return np.where(mu0 > 0.0, value, 0.0).astype(np.float64)
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    if a.size == 0:
-        return 0.0
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / scale if scale > 0.0 else 0.0
-
-
-class PointingShift(NamedTuple):
-    """How far the predicted view was moved to lie on the picture's limb.
-
-    ``dx_px`` and ``dy_px`` are 0 where nothing was moved; ``n_limb_points`` counts the limb points that
-    agreed (0: no limb in view); ``rms_px`` is their scatter about the limb as refined, NaN without points.
-    """
-
-    dx_px: float
-    dy_px: float
-    n_limb_points: int
-    rms_px: float
-
-
-SEARCH_PX = 32.0
-"""How far from its predicted place the limb is looked for, and the largest shift believed (half the body's
-radius where that is less)."""
-
-SMALLEST_REACH_PX = 8.0
-"""Bodies whose half radius is smaller are not used: their limb has too few pixels."""
-
-MINIMUM_LIMB_POINTS = 24
-
-
-def refine_pointing(
-    geometry: ViewingGeometry, image: np.ndarray, mask: np.ndarray | None = None
-) -> tuple[ViewingGeometry, PointingShift]:
-    """Turn the camera slightly so that the predicted limb lies on the picture's.
-
-    Parameters
-    ----------
-    geometry : ViewingGeometry
-        Geometry as labelled.
-    image : numpy.ndarray
-        (rows, columns) float32.
-    mask : numpy.ndarray or None
-        (rows, columns) bool, True where a pixel says nothing.
-
-    Returns
-    -------
-    tuple
-        The geometry (the same object where nothing was moved) and the `PointingShift`.
-
-    Notes
-    -----
-    Only limb that is well lit counts (incidence under 70 degrees), so the terminator is not mistaken for it;
-    each point's edge is the outermost one on its outward normal, so ground inside the limb is not either; the
-    shift is a robust fit, and is used only if it leaves a smaller scatter. Where the limb in view is a short
-    arc, the picture fixes one direction only, and the view is moved in that direction alone.
-    """
-    reach = min(SEARCH_PX, 0.5 * _apparent_radius(geometry))
-    if reach < SMALLEST_REACH_PX:
-        return geometry, PointingShift(0.0, 0.0, 0, float("nan"))
-    pixels = np.where(mask, np.nan, image) if mask is not None else image
-    current, total, count, rms, first_rms = geometry, np.zeros(2), 0, np.nan, np.nan
-    for _ in range(3):
-        edge = _limb_edges(current, pixels, reach)
-        if edge is None:
-            return geometry, PointingShift(0.0, 0.0, 0, float("nan"))
-        place, normal, offset = edge
-        shift, kept = _fit_shift(normal, offset)
-        count = int(kept.sum())
-        if count < MINIMUM_LIMB_POINTS:
-            return geometry, PointingShift(0.0, 0.0, 0, float("nan"))
-        if np.isnan(first_rms):
-            first_rms = float(np.sqrt(np.mean(offset[kept] ** 2)))
-        rms = float(np.sqrt(np.mean((offset - normal @ shift)[kept] ** 2)))
-        total = total + shift
-        if np.hypot(*total) > reach:
-            return geometry, PointingShift(0.0, 0.0, count, rms)
-        pivot = place[kept].mean(axis=0) + geometry.origin_xy
-        old, new = (geometry.camera.pixel_to_ray(*point) for point in (pivot, pivot + shift))
-        current = replace(current, camera_from_body=turn(old, new) @ current.camera_from_body)
-        if np.hypot(*shift) < 0.01:
-            break
-    if not rms < first_rms:
-        return geometry, PointingShift(0.0, 0.0, count, first_rms)
-    return current, PointingShift(float(total[0]), float(total[1]), count, rms)
-
-
-def _limb_edges(
-    geometry: ViewingGeometry, image: np.ndarray, reach: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Points on the predicted lit limb, their outward normals, and how far out the picture's edge lies."""
-    rows, columns = image.shape
-    for n_points in (720, 7200):
-        x, y, incidence = geometry.limb(n_points)
-        if not np.all(np.isfinite(x)):
-            return None
-        tangent = np.stack([np.roll(x, -1) - np.roll(x, 1), np.roll(y, -1) - np.roll(y, 1)], axis=-1)
-        normal = unit(np.stack([tangent[:, 1], -tangent[:, 0]], axis=-1))
-        away = np.stack([x - x.mean(), y - y.mean()], axis=-1)
-        normal *= np.sign(dot(normal, away))[:, None]
-        use = (incidence < 70.0) & (x > 0) & (x < columns - 1) & (y > 0) & (y < rows - 1)
-        if use.sum() >= 120:
-            break
-    if use.sum() < MINIMUM_LIMB_POINTS:
-        return None
-    place, normal = np.stack([x, y], axis=-1)[use], normal[use]
-    steps = np.arange(-reach - 6.0, reach + 6.25, 0.5)
-    along = place[:, None] + steps[:, None] * normal[:, None]
-    offset = _outermost_edge(_bilinear(image, along[..., 0], along[..., 1]), steps)
-    good = np.isfinite(offset)
-    return (place[good], normal[good], offset[good]) if good.any() else None
-
-
-def _bilinear(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Image values between pixel centres, NaN outside the frame."""
-    rows, columns = image.shape
-    inside = (x >= 0) & (x <= columns - 1) & (y >= 0) & (y <= rows - 1)
-    i = np.clip(np.nan_to_num(x).astype(np.intp), 0, columns - 2)
-    j = np.clip(np.nan_to_num(y).astype(np.intp), 0, rows - 2)
-    fx, fy = x - i, y - j
-    top = image[j, i] * (1 - fx) + image[j, i + 1] * fx
-    bottom = image[j + 1, i] * (1 - fx) + image[j + 1, i + 1] * fx
-    return np.where(inside, top * (1 - fy) + bottom * fy, np.nan)
-
-
-def _outermost_edge(profile: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Place along each profile (points, steps; inside first) of the outermost fall to the sky, NaN where
-    none.
-
-    The fall is the mean of 2 px inside less the mean of 2 px outside; the edge is where the brightness
-    crosses half-way between the levels 1.5 to 3 px inside and 2 to 5 px outside.
-    """
-    span = 4  # samples of half a pixel
-    running = np.cumsum(np.nan_to_num(profile, nan=0.0), axis=1)
-    mean = (running[:, span:] - running[:, :-span]) / span  # of samples k+1 .. k+span
-    fall = np.full(profile.shape, -np.inf)
-    fall[:, span : -span - 1] = mean[:, : -span - 1] - mean[:, span + 1 :]
-    broken = np.isnan(profile)
-    bad = np.cumsum(broken, axis=1)
-    hurt = np.zeros(profile.shape, bool)
-    hurt[:, 10:-11] = (bad[:, 21:] - bad[:, :-21]) > 0
-    fall[hurt] = -np.inf
-    fall[:, :10] = fall[:, -11:] = -np.inf
-    steepest = fall.max(axis=1)
-    finite = np.isfinite(steepest) & (steepest > 0)
-    if finite.sum() < MINIMUM_LIMB_POINTS:
-        return np.full(len(profile), np.nan)
-    typical = np.median(steepest[finite])
-    # Outermost sample whose fall is half the typical limb's, then the top of that fall.
-    strong = fall > 0.5 * np.minimum(steepest, typical)[:, None]
-    last = profile.shape[1] - 1 - np.argmax(strong[:, ::-1], axis=1)
-    result = np.full(len(profile), np.nan)
-    for n in np.flatnonzero(finite & (steepest > 0.3 * typical)):
-        lo = max(last[n] - 8, 0)
-        top = lo + int(np.argmax(fall[n, lo : last[n] + 1]))
-        inside = profile[n, top - 6 : top - 2].mean()
-        outside = profile[n, top + 4 : top + 11].mean()
-        level = 0.5 * (inside + outside)
-        window = profile[n, top - 6 : top + 7]
-        crossing = np.flatnonzero((window[:-1] >= level) & (window[1:] < level))
-        if inside > outside and crossing.size:
-            k = crossing[-1]
-            fraction = (window[k] - level) / (window[k] - window[k + 1])
-            result[n] = steps[top - 6 + k] + fraction * (steps[1] - steps[0])
-    return result
-
-
-def _fit_shift(normal: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Robust (dx, dy) with ``normal @ shift = offset``, and which points agree with it."""
-    kept = np.ones(len(offset), bool)
-    shift = np.zeros(2)
-    for _ in range(12):
-        values, vectors = np.linalg.eigh(normal[kept].T @ normal[kept] / max(kept.sum(), 1))
-        right = vectors.T @ (normal[kept].T @ offset[kept]) / max(kept.sum(), 1)
-        # A short arc of limb fixes one direction only: leave the other one alone.
-        shift = vectors @ np.where(values > 0.02, right / np.maximum(values, 1e-12), 0.0)
-        residual = np.abs(offset - normal @ shift)
-        limit = max(3.0 * 1.4826 * float(np.median(residual[kept])), 0.5)
-        again = residual < limit
-        if again.sum() < MINIMUM_LIMB_POINTS or np.array_equal(again, kept):
-            break
-        kept = again
-    return shift, kept
 
 
 # --- pictures without a label ----------------------------------------------------------------------------
@@ -445,8 +251,9 @@ def fit_sun(geometry: ViewingGeometry, image: np.ndarray, mask: np.ndarray | Non
     shadows) are left out of a second search. The uncertainty is that of the least-squares fit, times 3
     because neighbouring blocks share their craters, and the difference another disk function makes.
     """
-    step = int(np.clip(2.0 * _apparent_radius(geometry) / 40.0, 1, 32))
-    picture, seen = _block_means(image, mask, step)
+    step = int(np.clip(2.0 * apparent_radius(geometry) / 40.0, 1, 32))
+    picture = picture_blocks(image, mask, step, side=step)
+    seen = np.isfinite(picture)
     half = 0.5 * (step - 1)
     limb_x, limb_y, _ = geometry.limb(180)
     if np.all(np.isfinite(limb_x)):
@@ -472,7 +279,7 @@ def fit_sun(geometry: ViewingGeometry, image: np.ndarray, mask: np.ndarray | Non
     grid = [
         direction(np.radians([phase, azimuth])) for phase in range(2, 160, 8) for azimuth in range(0, 360, 15)
     ]
-    best = max(grid, key=lambda s: _correlation(_shading(normal @ s, mu), value))
+    best = max(grid, key=lambda s: correlation(shading(normal @ s, mu), value))
     for _ in range(2):
         best = _refined_sun(normal[use], mu[use], value[use], best, ceres.LUNAR_LAMBERT_WEIGHT)
         residual, deviation_deg = _sun_residual(normal, mu, value, best, use)
@@ -481,7 +288,7 @@ def fit_sun(geometry: ViewingGeometry, image: np.ndarray, mask: np.ndarray | Non
     other = _refined_sun(normal[use], mu[use], value[use], best, OTHER_WEIGHT)
     deviation_deg = float(np.hypot(np.hypot(deviation_deg, angle_deg(best, other)), BLOCK_ERROR_DEG))
     azimuth_deg = float(np.degrees(np.arctan2(best[0], -best[1])) % 360.0)
-    score = _correlation(_shading(normal[use] @ best, mu[use]), value[use])
+    score = correlation(shading(normal[use] @ best, mu[use]), value[use])
     return SunFit(
         best,
         float(np.degrees(np.arccos(np.clip(-best[2], -1, 1)))),
@@ -505,7 +312,7 @@ def _refined_sun(
     frame = _across(start)
 
     def misfit(p: np.ndarray) -> float:
-        return 1.0 - _correlation(_shading(normal @ unit(start + p @ frame), mu, weight), value)
+        return 1.0 - correlation(shading(normal @ unit(start + p @ frame), mu, weight), value)
 
     options = {"initial_simplex": [[0, 0], [0.1, 0], [0, 0.1]], "xatol": 1e-4, "fatol": 1e-9}
     return unit(start + minimize(misfit, np.zeros(2), method="Nelder-Mead", options=options).x @ frame)
@@ -515,13 +322,13 @@ def _sun_residual(
     normal: np.ndarray, mu: np.ndarray, value: np.ndarray, sun: np.ndarray, use: np.ndarray
 ) -> tuple[np.ndarray, float]:
     """Picture less fitted model on every block, and the direction's standard deviation in degrees."""
-    model = _shading(normal @ sun, mu)
+    model = shading(normal @ sun, mu)
     design = np.stack([model, np.ones_like(model)], axis=-1)
     scale, *_ = np.linalg.lstsq(design[use], value[use], rcond=None)
     residual = value - design @ scale
     small = 1e-3
     slopes = [
-        scale[0] * (_shading(normal @ unit(sun + small * axis), mu) - model) / small for axis in _across(sun)
+        scale[0] * (shading(normal @ unit(sun + small * axis), mu) - model) / small for axis in _across(sun)
     ]
     jacobian = np.concatenate([np.stack(slopes, axis=-1), design], axis=1)[use]
     covariance = np.linalg.pinv(jacobian.T @ jacobian) * float(np.mean(residual[use] ** 2))

@@ -22,6 +22,10 @@ MAX_CONDITION = 5e3
 """Condition of the brightness fit above which too little of the disk is in view; a whole disk has 800."""
 
 
+MOST_RAYS = 480
+"""Directions in which the limb is looked for: finer relief than this tells nothing new."""
+
+
 class Levels(NamedTuple):
     """Sky, its scatter, the lit surface and the level that parts the two."""
 
@@ -46,12 +50,13 @@ class Edges(NamedTuple):
 
 def find_levels(coarse: np.ndarray) -> Levels:
     """Sky and lit surface of a reduced image; its 3 x 3 medians ignore stars, hot pixels and bright spots."""
-    from scipy import ndimage
+    from brightspot._kernels.limb import median_3x3
 
     good = np.isfinite(coarse)
     if np.sum(good) < 0.3 * coarse.size:
         raise ScaleError("no limb in view: most of the image is missing")
-    smooth = ndimage.median_filter(np.where(good, coarse, np.nanmedian(coarse)), 3, mode="nearest")[good]
+    middle = np.float32(np.median(coarse[good]))
+    smooth = median_3x3(np.where(good, coarse, middle).astype(np.float32))[good]
     low, high = np.percentile(smooth, 0.5), float(np.max(smooth))
     if not high > low:
         raise ScaleError("no limb in view: the image is flat")
@@ -63,6 +68,12 @@ def find_levels(coarse: np.ndarray) -> Levels:
         raise ScaleError("no limb in view: nothing stands out from the sky")
     surface = float(np.median(lit))
     return Levels(sky, noise, surface, sky + max(6.0 * noise, 0.25 * (surface - sky)))
+
+
+def known_levels(image: np.ndarray, mask: np.ndarray) -> Levels:
+    """Sky and lit surface from every fourth pixel, where the body need not be looked for."""
+    part = image[::4, ::4]
+    return find_levels(np.where(mask[::4, ::4], np.nan, part).astype(np.float32))
 
 
 def _require_sky(image: np.ndarray, coarse: np.ndarray, levels: Levels, block: int) -> None:
@@ -179,7 +190,7 @@ def trace_edges(
     """Steepest climbs from sky to surface along rays from the centre, and which of them look like limb."""
     from brightspot._kernels.limb import edge_positions, profiles
 
-    n = int(np.clip(2.0 * np.pi * ellipse.radius, 90, 720))
+    n = int(np.clip(2.0 * np.pi * ellipse.radius, 90, MOST_RAYS))
     angle = np.arange(n) * (2.0 * np.pi / n)
     radius = ellipse.radius_at(angle)
     cos, sin = np.cos(angle), np.sin(angle)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from brightspot.geometry.lit import HORIZON_LIFT
+
 RELIEF = 0.004
 """Relief of the limb expected in the orders below, rms as a share of the radius (1.9 km)."""
 
@@ -85,7 +87,7 @@ def _system(
     from brightspot._kernels.limb import normal_equations
 
     dx, dy = points.x - ellipse.x, points.y - ellipse.y
-    misfit = (np.hypot(dx, dy) - ellipse.radius_at(np.arctan2(dy, dx))) / ellipse.radius
+    misfit = (np.hypot(dx, dy) - ellipse.radius_at(np.arctan2(dy, dx))) / ellipse.radius - HORIZON_LIFT
     weight = points.weight * (ellipse.radius / model.sigma) ** 2
     normal, right, design = normal_equations(
         np.arctan2(dy, dx), points.fall, weight, misfit, RELIEF_ORDERS.start, len(RELIEF_ORDERS)
@@ -130,6 +132,19 @@ def least_squares(points: Points, start: Ellipse, model: Model) -> tuple[Ellipse
         if np.max(np.abs(move)) < 1e-3 * max(1.0, 0.01 * ellipse.radius):
             break
     return ellipse, rest
+
+
+def marginal(points: Points, ellipse: Ellipse, model: Model) -> tuple[np.ndarray, np.ndarray]:
+    """Normal matrix (5, 5) and right side (5,) of centre, mean radius and flattening; the rest is left open.
+
+    The unknowns are changes of the ellipse, in units of its radius; relief and the terminator's fall are
+    averaged over, and nothing is said of the flattening beforehand.
+    """
+    normal, right, _, _ = _system(points, ellipse, model)
+    keep, rest = slice(0, 5), slice(5, None)
+    answer = np.linalg.solve(normal[rest, rest], np.c_[normal[rest, keep], right[rest]])
+    matrix = normal[keep, keep] - normal[keep, rest] @ answer[:, :5]
+    return 0.5 * (matrix + matrix.T), right[keep] - normal[keep, rest] @ answer[:, 5]
 
 
 def average_poles(points: Points, ellipse: Ellipse, model: Model) -> tuple[Ellipse, float, float]:

@@ -8,8 +8,9 @@ import numpy as np
 
 from brightspot import ceres
 from brightspot.errors import ScaleError
-from brightspot.limb.edges import Edges, first_guess, share_outside, sun_gradient, trace_edges
+from brightspot.limb.edges import Edges, first_guess, known_levels, share_outside, sun_gradient, trace_edges
 from brightspot.limb.ellipse import RELIEF, Ellipse, Model, Points, average_poles, least_squares
+from brightspot.limb.light import fit_light
 
 RELIEF_CORRELATION_DEG = 5.0
 """Limb points nearer than this share their finer relief: they count as one when the error is made."""
@@ -22,6 +23,10 @@ RELIEF_RATIO = 2.0
 
 EDGE_ERROR = 0.05
 """Pixels by which edges may be off all along an arc: the limb brightens or darkens within a pixel."""
+
+SURE_EDGE, SURE_HORIZON = 0.1, 0.0025
+"""Pixels, and share of the radius, by which the whole limb of one frame may stand out more or less than the
+mean of many: found on rendered cratered disks, and added to every error."""
 
 HALF_DISK_GRADIENT = 0.35
 """Below this gradient (phase about 20 degrees) the dark side's edge is used too, as limb that falls short."""
@@ -37,6 +42,12 @@ MAX_RMS = 0.012
 
 MAX_OUTSIDE = 0.03
 """Largest share of the surroundings of Ceres' ellipse that may be lit: the body lies within its own limb."""
+
+TURNS, TURNS_NEAR = 4, 2
+"""Times edges are traced and fitted: from a first guess, and from a place that is known."""
+
+NEAR_BLOCK = 2
+"""A known place may be off by three times as many pixels and 4 more, beside 2 % of the radius."""
 
 MIN_ARC_DEG, MIN_INLIER_SHARE, MAX_RELATIVE_ERROR, MIN_RADIUS = 40.0, 0.5, 0.10, 6.0
 """Refusals: arcs shorter, limbs more broken, scales less sure, disks smaller (pixels) are no ruler."""
@@ -70,6 +81,9 @@ class LimbFit:
         disk is too evenly lit, or too little of it in view, to tell.
     quality : str
         ``"good"`` (error below 1 %), ``"fair"`` (below 3 %) or ``"poor"``.
+    sun_camera : tuple of float or None
+        Direction to the Sun where the disk's light was fitted with its limb: +x right, +y down, +z away from
+        the viewer.
     """
 
     center_x: float
@@ -84,6 +98,7 @@ class LimbFit:
     arc_deg: float
     sun_azimuth_deg: float | None
     quality: str
+    sun_camera: tuple[float, float, float] | None = None
 
 
 def fit_limb(
@@ -92,6 +107,7 @@ def fit_limb(
     *,
     figure: tuple[float, float, float] = ceres.RADII_KM,
     altitude_km: float | None = None,
+    near: tuple[float, float, float] | None = None,
 ) -> LimbFit:
     """Fit the projected figure of Ceres to the lit limb in an image.
 
@@ -106,6 +122,9 @@ def fit_limb(
     altitude_km : float, optional
         Altitude above the surface where it is known: from nearby the limb in view is a smaller
         circle than the equator, by the cosine of the disk's angular radius.
+    near : tuple of float, optional
+        Centre x, y and radius (pixels) where the disk is known to be: it is not searched for, and its light
+        is not fitted.
 
     Returns
     -------
@@ -119,9 +138,12 @@ def fit_limb(
     image, mask = _checked(image, mask)
     equatorial_km = 0.5 * (figure[0] + figure[1])
     flattening = 1.0 - figure[2] / equatorial_km
-    levels, ellipse, block = first_guess(image, mask, flattening)
+    if near is None:
+        levels, ellipse, block = first_guess(image, mask, flattening)
+    else:
+        levels, ellipse, block = known_levels(image, mask), Ellipse(*near, 0.0, 0.0), NEAR_BLOCK
     sun = None
-    for turn in range(4):
+    for turn in range(TURNS if near is None else TURNS_NEAR):
         edges = trace_edges(image, mask, ellipse, levels, turn, block)
         sun = sun_gradient(image, mask, ellipse, levels)
         ellipse, weight, rms, points, model = _fit(edges, sun, ellipse, flattening)
@@ -129,7 +151,14 @@ def fit_limb(
     arc_deg = float(np.rad2deg(np.sum(weight > 0.0) * (edges.angle[1] - edges.angle[0])))
     outside = share_outside(image, mask, ellipse, levels)
     _refuse(ellipse, rms, share, outside, arc_deg)
+    light = None
+    if near is None:
+        light = fit_light(image, mask, levels, sun, (points, ellipse, model))
     ellipse, relative, error = average_poles(points, ellipse, model)
+    if light is not None and light.error < error:
+        ellipse, relative, error = light.ellipse, light.relative, light.error
+        sun = (float(light.sun[0]), float(light.sun[1]))
+    error = float(np.sqrt(error**2 + SURE_HORIZON**2 + (SURE_EDGE / ellipse.radius) ** 2))
     if error > MAX_RELATIVE_ERROR:
         raise ScaleError(
             f"no limb in view that gives a scale: {arc_deg:.0f} degrees of it leave {100 * error:.0f} % open"
@@ -139,10 +168,10 @@ def fit_limb(
         distance_km = altitude_km + equatorial_km
         seen_km *= distance_km / np.sqrt(distance_km**2 - equatorial_km**2)
     return LimbFit(
-        center_x=ellipse.x,
-        center_y=ellipse.y,
-        semi_major_px=ellipse.semi_major,
-        semi_minor_px=ellipse.semi_minor,
+        center_x=float(ellipse.x),
+        center_y=float(ellipse.y),
+        semi_major_px=float(ellipse.semi_major),
+        semi_minor_px=float(ellipse.semi_minor),
         position_angle_deg=float((np.rad2deg(ellipse.angle_rad) + 90.0) % 180.0),
         km_per_pixel=float(seen_km * relative),
         km_per_pixel_error=float(seen_km * relative * error),
@@ -151,6 +180,7 @@ def fit_limb(
         arc_deg=arc_deg,
         sun_azimuth_deg=None if sun is None else float(np.rad2deg(np.arctan2(sun[0], -sun[1])) % 360.0),
         quality="good" if error < 0.01 else "fair" if error < 0.03 else "poor",
+        sun_camera=None if light is None else (float(light.sun[0]), float(light.sun[1]), float(light.sun[2])),
     )
 
 
