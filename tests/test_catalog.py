@@ -134,7 +134,7 @@ def discs(altitude_km: float, seed: int) -> Rendered:
         diameter_km = width * float(place.slant_range_km) * geometry.camera.mean_ifov_rad
         if diameter_km > 45.0:
             continue  # curved away within itself
-        contrast = 1.0 + 4.0 * rng.uniform(0.3, 1.0) ** 2
+        contrast = 1.0 + 4.0 * rng.uniform(0.5, 1.0) ** 2
         spots.append(
             Spot(
                 "",
@@ -226,14 +226,15 @@ def test_contrast_and_albedo_of_discs(view):
     flat = truth.diameter_px * np.cos(np.radians(truth.emission_deg)) > 6.0
     np.testing.assert_allclose(rows.contrast_peak[flat] / truth.contrast[flat], 1.0, atol=0.03)
     assert np.all(rows.contrast[flat] <= rows.contrast_peak[flat])
-    inside = truth.diameter_px * np.cos(np.radians(truth.emission_deg)) > 12.0
-    expected = SMOOTH.normal_albedo * truth.contrast[inside]
-    np.testing.assert_allclose(rows.normal_albedo[inside] / expected, 1.0, atol=0.1)
-    np.testing.assert_allclose(
-        rows.iof / rows.equigonal_albedo,
-        disk_of(rows),
-        rtol=1e-9,
-    )
+    # Albedos are the spot's own, the blur undone; I/F is what the pixels have.
+    expected = SMOOTH.normal_albedo * truth.contrast
+    resolved = ~rows["flags"].str.contains("UNRESOLVED")
+    np.testing.assert_allclose((rows.normal_albedo / expected)[resolved], 1.0, atol=0.12)
+    np.testing.assert_allclose((rows.normal_albedo / expected)[flat], 1.0, atol=0.06)
+    assert np.all((rows.normal_albedo / expected)[~resolved] < 0.9)
+    diluted = rows.iof / (rows.equigonal_albedo * disk_of(rows))
+    np.testing.assert_allclose(diluted[~resolved], 1.0, rtol=1e-9)
+    assert np.all(diluted[resolved] < 1.0) and np.all(diluted[flat] > 0.85)
 
 
 def disk_of(rows: pd.DataFrame) -> np.ndarray:
@@ -355,9 +356,9 @@ def test_what_the_footprint_says_is_flagged():
     hole[64, 65] = True
     assert "LOST_PIXELS" in flags_of(nearest(EVERYTHING(flat_frame(wide, mask=hole)), 64, 64))
     assert "EDGE" in flags_of(nearest(EVERYTHING(flat_frame(1.0 + gaussian(1, 64, 3.0))), 1, 64))
-    pair = 1.0 + gaussian(58, 64, 3.0) + gaussian(68, 64, 3.0) + gaussian(30, 30, 3.0)
+    pair = 1.0 + gaussian(56, 64, 3.0) + gaussian(69, 64, 3.0) + gaussian(30, 30, 3.0)
     detection = EVERYTHING(flat_frame(pair))
-    assert "BLEND" in flags_of(nearest(detection, 58, 64)) & flags_of(nearest(detection, 68, 64))
+    assert "BLEND" in flags_of(nearest(detection, 56, 64)) & flags_of(nearest(detection, 69, 64))
     assert "BLEND" not in flags_of(nearest(detection, 30, 30))
     point = nearest(EVERYTHING(flat_frame(1.0 + gaussian(64, 64, 0.6))), 64, 64)
     assert "UNRESOLVED" in flags_of(point)

@@ -8,7 +8,7 @@ from scipy import ndimage
 from scipy.special import ive
 
 from brightspot.background import estimate_background
-from brightspot.catalog import MEASURED, RESOLVED, measure_footprints, remove_psf
+from brightspot.catalog import MEASURED, RESOLVED, measure_footprints, remove_psf, undilute
 from brightspot.segmentation import segment_outliers
 
 PSF_FWHM = 1.4
@@ -147,6 +147,26 @@ def test_moments_of_an_ellipse(ratio, angle_deg):
     assert (towards - angle_deg + 90.0) % 180.0 == pytest.approx(90.0, abs=2.0)
 
 
+@pytest.mark.parametrize("psf_fwhm", [1.2, 1.4, 2.0])
+@pytest.mark.parametrize("diameter", [2.6, 3.5, 6.0, 12.0])
+def test_undoing_the_dilution_gives_the_discs_own_excess(diameter, psf_fwhm):
+    found = []
+    for x, y in places():
+        m = measured(1.0 + 2.0 * disc(diameter, x, y, psf_fwhm=psf_fwhm), x, y, noise=0.001)
+        width = np.sqrt(4.0 / np.pi * m["area"])
+        found.append(m["mean"] * undilute(width, psf_fwhm) / 2.0)
+    assert np.mean(found) == pytest.approx(1.0, abs=0.1 if diameter < 3.0 else 0.05)
+
+
+def test_dilution_falls_with_width_and_has_no_step():
+    for psf_fwhm in (0.09, 0.35, 1.4, 2.8):
+        width = np.geomspace(1.2 * psf_fwhm, 300.0, 4000)
+        factor = undilute(width, psf_fwhm)
+        assert np.all(np.diff(factor) <= 1e-12) and np.all(factor > 1.0)
+        assert np.abs(np.diff(np.log(factor[width > 1.6 * psf_fwhm]))).max() < 0.02
+        assert factor[-1] < 1.01
+
+
 # ---------------------------------------------------------------- sums
 
 
@@ -179,6 +199,35 @@ def test_excess_agrees_with_photutils():
         around = ApertureStats(picture, CircularAnnulus((x, y), 14, 22)).median
         total = CircularAperture((x, y), 9.0).do_photometry(picture / around - 1.0)[0][0]
         assert m["excess"] == pytest.approx(total, rel=0.04)
+
+
+def test_a_small_faint_disc_gathers_little_noise():
+    truth = 0.6 * 0.25 * np.pi * 1.8**2
+    sums = [measured(1.0 + 0.6 * disc(1.8, x, y), x, y, noise=0.005, seed=k)["excess"] / truth
+            for k, (x, y) in enumerate(8 * places())]  # fmt: skip
+    assert np.mean(sums) == pytest.approx(1.0, abs=0.02)
+    # Matched to the PSF it would be 0.013; over the footprint and three pixels around it, 0.04.
+    assert np.std(sums) < 0.03
+
+
+def test_what_a_lost_pixel_hides_of_a_small_disc_is_made_up_for():
+    for x, y in places():
+        hole = np.zeros((SIZE, SIZE), bool)
+        hole[round(y) + 2, round(x)] = True
+        m = measured(1.0 + 2.0 * disc(2.0, x, y), x, y, mask=hole)
+        assert m["excess"] == pytest.approx(2.0 * np.pi, rel=0.025)
+
+
+def test_a_small_disc_seen_obliquely_keeps_its_light():
+    # Sheared light: an ellipse of axes 2 : 1 through the PSF, by squeezing a wide disc's picture.
+    yy, xx = (np.mgrid[: 8 * SIZE, : 8 * SIZE] + 0.5) / 8 - 0.5
+    for angle in (0.0, 0.7, 2.0):
+        u = (xx - 48.2) * np.cos(angle) + (yy - 47.9) * np.sin(angle)
+        v = -(xx - 48.2) * np.sin(angle) + (yy - 47.9) * np.cos(angle)
+        sharp = ((u / 1.8) ** 2 + (v / 0.9) ** 2 < 1.0).astype(float)
+        soft = ndimage.gaussian_filter(sharp, 8 * 0.52).reshape(SIZE, 8, SIZE, 8).mean((1, 3))
+        m = measured(1.0 + 2.0 * soft, 48, 48)
+        assert m["excess"] == pytest.approx(2.0 * np.pi * 1.8 * 0.9, rel=0.03)
 
 
 def test_peak_and_mean_of_a_wide_disc():
@@ -229,6 +278,34 @@ def test_centroid_of_a_disc(diameter, contrast):
     for x, y in places():
         m = measured(1.0 + (contrast - 1.0) * disc(diameter, x, y), x, y, dark=contrast < 1.0)
         assert np.hypot(m["x"] - x, m["y"] - y) < 0.13
+
+
+def torn(seed: int) -> np.ndarray:
+    """A torn patch some 24 px wide, between 0 and 1."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(SIZE, SIZE)), 4.0)
+    yy, xx = np.mgrid[:SIZE, :SIZE]
+    rim = 1.0 - np.hypot(xx - 48.0, yy - 48.0) / 13.0
+    return ndimage.gaussian_filter(np.clip(2.0 * rim + 0.8 * noise / noise.std(), 0.0, 1.0), 0.7)
+
+
+def test_a_torn_patch_on_slopes_is_centred_by_its_albedo():
+    yy, xx = np.mgrid[:SIZE, :SIZE]
+    gaps, outline_gaps = [], []
+    for seed in range(16):
+        patch = torn(seed)
+        relief = ndimage.gaussian_filter(np.random.default_rng(seed + 99).normal(size=(SIZE, SIZE)), 5.0)
+        slopes = 1.0 + 0.15 * relief / relief.std()
+        picture = (1.0 + 1.6 * patch) * slopes
+        x, y = np.sum(patch * xx) / patch.sum(), np.sum(patch * yy) / patch.sum()
+        m = measured(picture, x, y)
+        gaps.append(np.hypot(m["x"] - x, m["y"] - y))
+        excess = picture - 1.0
+        high = excess >= 0.5 * ndimage.gaussian_filter(excess, 0.7).max()
+        name, _ = ndimage.label(high)
+        own = name == np.bincount(name[high]).argmax()
+        outline_gaps.append(np.hypot(xx[own].mean() - x, yy[own].mean() - y))
+    assert np.median(gaps) < 0.75 * np.median(outline_gaps)
+    assert np.median(gaps) < 0.05 * 24.0
 
 
 def test_centroids_agree_with_photutils_and_sep():

@@ -14,49 +14,58 @@ from numba import njit
 FUSED = {"contract"}
 """Multiply-adds may be fused: a fifth faster, NaN and infinities kept."""
 
-DEGREES = np.float32(180.0 / np.pi)
-HALF_PI = np.float32(np.pi / 2)
-PI = np.float32(np.pi)
+QUARTER, HALF, FULL = np.float32(90.0), np.float32(180.0), np.float32(360.0)
+ZERO, ONE, TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 
-# atan(z)/z as a polynomial in z*z on [0, 1]: own minimax fit, largest error 1.4e-7 rad in float32.
-A0 = np.float32(0.99999933558)
-A1 = np.float32(-0.33329860773)
-A2 = np.float32(0.19946565520)
-A3 = np.float32(-0.13908628868)
-A4 = np.float32(0.09642195522)
-A5 = np.float32(-0.05591230131)
-A6 = np.float32(0.02186293970)
-A7 = np.float32(-0.00405456205)
+# atan(z)/z in degrees as a polynomial in z*z on [0, 1]: own minimax fit, largest error 1.4e-7 rad in float32.
+A0 = np.float32(np.degrees(0.99999933558))
+A1 = np.float32(np.degrees(-0.33329860773))
+A2 = np.float32(np.degrees(0.19946565520))
+A3 = np.float32(np.degrees(-0.13908628868))
+A4 = np.float32(np.degrees(0.09642195522))
+A5 = np.float32(np.degrees(-0.05591230131))
+A6 = np.float32(np.degrees(0.02186293970))
+A7 = np.float32(np.degrees(-0.00405456205))
 
+# Undistorted over distorted radius is 1 - e (1 - e (3 - e (12 - e (55 - e 273)))) for e = E1 q^2: series
+# reversal of q = r (1 + E1 r^2), coefficients C(3n, n)/(2n + 1); the first one left out is below 1e-15 for
+# the Framing Cameras.
+E2, E3, E4, E5 = np.float32(3.0), np.float32(12.0), np.float32(55.0), np.float32(273.0)
 
-LEGS, CHUNK = 9, 256
+LEGS, CHUNK = 9, 512
 """Quantities per pixel handed from loop to loop, for so many pixels at a time that they stay in the cache. A
 flat array of constant stride, and at most three planes written by a loop, let the compiler see (or test) that
 stores do not overlap: only then does it vectorise."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED, inline="always")
-def _atan2_deg(y, x):
-    """Arctangent of y/x in degrees, -180 to 180, float32, without branches so that loops vectorise."""
-    ax = abs(x)
-    ay = abs(y)
-    small = min(ax, ay)
-    large = max(ax, ay)
-    z = small / large
+def _octant_deg(y, x):
+    """Arctangent of y/x in degrees for y, x >= 0; float32, without branches so that loops vectorise."""
+    z = min(x, y) / max(x, y)
     w = z * z
     a = z * (A0 + w * (A1 + w * (A2 + w * (A3 + w * (A4 + w * (A5 + w * (A6 + w * A7)))))))
-    a = HALF_PI - a if ay > ax else a
-    a = PI - a if x < np.float32(0.0) else a
-    a = -a if y < np.float32(0.0) else a
-    return a * DEGREES
+    return QUARTER - a if y > x else a
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED, inline="always")
+def _atan2_deg(y, x):
+    """Arctangent of y/x in degrees, -180 to 180."""
+    a = _octant_deg(abs(y), abs(x))
+    a = HALF - a if x < ZERO else a
+    return -a if y < ZERO else a
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED, inline="always")
+def _turn_deg(y, x):
+    """Arctangent of y/x in degrees, 0 to 360."""
+    a = _octant_deg(abs(y), abs(x))
+    a = HALF - a if x < ZERO else a
+    return FULL - a if y < ZERO else a
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED, inline="always")
 def _shrink(e):
-    """Undistorted over distorted radius for ``e = E1 * q**2``: series reversal of q = r (1 + E1 r^2).
-
-    Coefficients C(3n, n)/(2n + 1); the first one left out is below 1e-15 for the Framing Cameras.
-    """
+    """Undistorted over distorted radius for ``e = E1 * q**2``."""
     return 1.0 - e * (1.0 - e * (3.0 - e * (12.0 - e * (55.0 - e * 273.0))))
 
 
@@ -65,54 +74,129 @@ def backplanes(optics, scene, planes):
     """Fill ``planes`` (9, rows, columns) float32; NaN off the body.
 
     Order: latitude, longitude, incidence, emission, phase (deg), slant range (km), pixel ground
-    area (km2), north azimuth, Sun azimuth (deg). Rays are met with the ellipsoid in float64, where digits
-    cancel; all else follows from the points in float32, angles as atan2 of cross and scalar products, which
+    area (km2), north azimuth, Sun azimuth (deg). Rays are met with the ellipsoid in float64 where digits
+    cancel; all else follows in float32, angles as atan2 of cross and scalar products, which
     keeps them good to 1e-7 radian at 0 as at 90 degrees.
     """
     legs = np.empty(LEGS * CHUNK, np.float32)
+    rough = np.empty(5 * CHUNK, np.float32)
+    exact = np.empty(2 * CHUNK)
+    forms, apex = _forms(optics, scene)
     for row in range(planes.shape[1]):
         for start in range(0, planes.shape[2], CHUNK):
             count = min(CHUNK, planes.shape[2] - start)
-            _points(optics, scene, row, start, count, legs)
+            _rays(optics, scene, forms, apex, row, start, count, legs, rough, exact)
+            _points(optics, scene, apex, row, start, count, legs, rough, exact)
             here = slice(start, start + count)
             _place(legs, planes[0, row, here], planes[1, row, here], planes[5, row, here])
             _light(scene, legs, planes[2, row, here], planes[3, row, here], planes[4, row, here])
             _image(optics, scene, legs, planes[6, row, here], planes[7, row, here], planes[8, row, here])
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def _forms(optics, scene):
+    """The view in a space where the ellipsoid is the unit sphere.
+
+    Returns ``forms`` (3, 3), by which focal-plane x, y and 1 (columns) give a ray's part down, toward the
+    centre, and its parts across; and the camera's distance from the centre.
+    """
+    radii = scene[15:18]
+    up = scene[9:12] / radii
+    apex = np.sqrt(np.sum(up * up))
+    up /= apex
+    # One axis across is square to the body axis least along the view; the other completes the frame.
+    least = np.argmin(np.abs(up))
+    across = np.zeros(3)
+    across[(least + 1) % 3] = -up[(least + 2) % 3]
+    across[(least + 2) % 3] = up[(least + 1) % 3]
+    across /= np.sqrt(np.sum(across**2))
+    forms = np.empty((3, 3))
+    for k in range(3):
+        ray = scene[3 * k : 3 * k + 3] / radii * (optics[0] if k == 2 else 1.0)
+        forms[0, k] = -np.sum(ray * up)
+        forms[1, k] = np.sum(ray * across)
+        forms[2, k] = np.sum(ray * np.cross(up, across))
+    return forms, apex
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
-def _points(optics, scene, row, start, count, legs):
-    """Meet rays with the ellipsoid; ``legs``: point xyz, ray xyz, rays to the point, focal-plane x and y."""
-    focal, pitch_x, center_x, e1 = optics[0], optics[1], optics[3], optics[5]
-    r00, r01, r02 = scene[0], scene[1], scene[2]
-    r10, r11, r12 = scene[3], scene[4], scene[5]
-    sx, sy, sz = scene[9], scene[10], scene[11]
-    fx, fy, fz = scene[6] * focal, scene[7] * focal, scene[8] * focal
-    ia, ib, ic = 1.0 / scene[15] ** 2, 1.0 / scene[16] ** 2, 1.0 / scene[17] ** 2
-    ax, ay, az = sx * ia, sy * ib, sz * ic
-    outside = sx * ax + sy * ay + sz * az - 1.0
+def _rays(optics, scene, forms, apex, row, start, count, legs, rough, exact):
+    """Rays of one chunk: focal-plane x, y and the way back into ``legs``, what meets the ground elsewhere.
+
+    ``exact``, in float64 since digits cancel: the ray's part down, and the square under the root of the
+    crossing, negative where the ray passes the body; ``rough``: both in float32, and the distortion.
+    """
+    pitch, e1 = optics[1], np.float32(optics[5])
+    left = (start - optics[3]) * pitch
     v = (row - optics[4]) * optics[2]
+    left32, pitch32, v32 = np.float32(left), np.float32(pitch), np.float32(v)
+    v2 = v32 * v32
+    r00, r01, r02 = np.float32(scene[0]), np.float32(scene[1]), np.float32(scene[2])
+    r10, r11, r12 = np.float32(scene[3]), np.float32(scene[4]), np.float32(scene[5])
+    focal = optics[0]
+    fx, fy, fz = np.float32(scene[6] * focal), np.float32(scene[7] * focal), np.float32(scene[8] * focal)
     for i in range(count):
-        u = (start + i - center_x) * pitch_x
-        shrink = _shrink(e1 * (u * u + v * v))
-        x = u * shrink
-        y = v * shrink
-        dx = r00 * x + r10 * y + fx
-        dy = r01 * x + r11 * y + fy
-        dz = r02 * x + r12 * y + fz
-        a = dx * dx * ia + dy * dy * ib + dz * dz * ic
-        b = ax * dx + ay * dy + az * dz
-        t = outside / (np.sqrt(b * b - a * outside) - b)
-        t = t if b < 0.0 else np.nan
-        legs[i] = sx + t * dx
-        legs[CHUNK + i] = sy + t * dy
-        legs[2 * CHUNK + i] = sz + t * dz
-        legs[3 * CHUNK + i] = dx
-        legs[4 * CHUNK + i] = dy
-        legs[5 * CHUNK + i] = dz
-        legs[6 * CHUNK + i] = t
+        u32 = left32 + pitch32 * np.float32(np.int32(i))
+        e = e1 * (u32 * u32 + v2)
+        e *= ONE - e * (E2 - e * (E3 - e * (E4 - e * E5)))
+        rough[2 * CHUNK + i] = e
+        x, y = u32 * (ONE - e), v32 * (ONE - e)
+        legs[3 * CHUNK + i] = -(r00 * x + r10 * y + fx)
+        legs[4 * CHUNK + i] = -(r01 * x + r11 * y + fy)
+        legs[5 * CHUNK + i] = -(r02 * x + r12 * y + fz)
         legs[7 * CHUNK + i] = x
         legs[8 * CHUNK + i] = y
+    down_x, down_y, down_f = forms[0, 0], forms[0, 1] * v, forms[0, 2]
+    a_x, a_y, a_f = forms[1, 0], forms[1, 1] * v, forms[1, 2]
+    b_x, b_y, b_f = forms[2, 0], forms[2, 1] * v, forms[2, 2]
+    outside, per = apex * apex - 1.0, 1.0 / (apex * apex)
+    for i in range(count):
+        u = left + pitch * np.float64(np.int32(i))
+        shrink = 1.0 - np.float64(rough[2 * CHUNK + i])
+        down = apex * (down_f + shrink * (down_y + down_x * u))
+        a = a_f + shrink * (a_y + a_x * u)
+        b = b_f + shrink * (b_y + b_x * u)
+        # (down / apex)^2 - outside * (a^2 + b^2)
+        square = down * down * per - outside * (a * a + b * b)
+        exact[i] = down
+        exact[CHUNK + i] = square
+        rough[i] = down
+        rough[CHUNK + i] = square
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
+def _points(optics, scene, apex, row, start, count, legs, rough, exact):
+    """Where rays meet the ellipsoid: point xyz and rays to it into ``legs``.
+
+    Root and quotient are taken in float32, many at a time, and one step of Newton's makes them good to 1e-14.
+    """
+    half, two, never = np.float32(0.5), 2.0, np.float32(np.nan)
+    for i in range(count):
+        root = np.sqrt(rough[CHUNK + i])
+        root = root if rough[i] > ZERO else never
+        rough[3 * CHUNK + i] = half / root
+        rough[4 * CHUNK + i] = ONE / (rough[i] + root)
+        rough[CHUNK + i] = root
+    outside = apex * apex - 1.0
+    sx, sy, sz = scene[9], scene[10], scene[11]
+    v = (row - optics[4]) * optics[2]
+    pitch = optics[1]
+    left = (start - optics[3]) * pitch
+    # The ray (x, y, f) in the body's frame, y and x sharing the distortion.
+    r00, r01, r02 = scene[0], scene[1], scene[2]
+    y0, y1, y2 = scene[3] * v, scene[4] * v, scene[5] * v
+    fx, fy, fz = scene[6] * optics[0], scene[7] * optics[0], scene[8] * optics[0]
+    for i in range(count):
+        root = np.float64(rough[CHUNK + i])
+        root += (exact[CHUNK + i] - root * root) * np.float64(rough[3 * CHUNK + i])
+        part = np.float64(rough[4 * CHUNK + i])
+        t = outside * part * (two - (exact[i] + root) * part)
+        u = left + pitch * np.float64(np.int32(i))
+        along = t * (1.0 - np.float64(rough[2 * CHUNK + i]))
+        legs[i] = sx + t * fx + along * (y0 + r00 * u)
+        legs[CHUNK + i] = sy + t * fy + along * (y1 + r01 * u)
+        legs[2 * CHUNK + i] = sz + t * fz + along * (y2 + r02 * u)
+        legs[6 * CHUNK + i] = t
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
@@ -133,19 +217,20 @@ def _scaled(scene):
 def _between_deg(ax, ay, az, bx, by, bz):
     """Angle between vectors of any length."""
     cx, cy, cz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
-    return _atan2_deg(np.sqrt(cx * cx + cy * cy + cz * cz), ax * bx + ay * by + az * bz)
+    along = ax * bx + ay * by + az * bz
+    a = _octant_deg(np.sqrt(cx * cx + cy * cy + cz * cz), abs(along))
+    return HALF - a if along < ZERO else a
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
 def _place(legs, latitude, longitude, slant):
     """Latitude, longitude and range of one chunk."""
-    turn, zero = np.float32(360.0), np.float32(0.0)
     for i in range(slant.size):
         px, py, pz = legs[i], legs[CHUNK + i], legs[2 * CHUNK + i]
         dx, dy, dz = legs[3 * CHUNK + i], legs[4 * CHUNK + i], legs[5 * CHUNK + i]
-        latitude[i] = _atan2_deg(pz, np.sqrt(px * px + py * py))
-        a = _atan2_deg(py, px)
-        longitude[i] = a + turn if a < zero else a
+        a = _octant_deg(abs(pz), np.sqrt(px * px + py * py))
+        latitude[i] = -a if pz < ZERO else a
+        longitude[i] = _turn_deg(py, px)
         slant[i] = legs[6 * CHUNK + i] * np.sqrt(dx * dx + dy * dy + dz * dz)
 
 
@@ -155,7 +240,7 @@ def _light(scene, legs, incidence, emission, phase):
     ib, ic, ux, uy, uz, per_far = _scaled(scene)
     for i in range(phase.size):
         px, py, pz = legs[i], legs[CHUNK + i], legs[2 * CHUNK + i]
-        dx, dy, dz = -legs[3 * CHUNK + i], -legs[4 * CHUNK + i], -legs[5 * CHUNK + i]
+        dx, dy, dz = legs[3 * CHUNK + i], legs[4 * CHUNK + i], legs[5 * CHUNK + i]
         nx, ny, nz = px, py * ib, pz * ic
         wx, wy, wz = ux - px * per_far, uy - py * per_far, uz - pz * per_far
         incidence[i] = _between_deg(nx, ny, nz, wx, wy, wz)
@@ -166,42 +251,48 @@ def _light(scene, legs, incidence, emission, phase):
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)
 def _image(optics, scene, legs, area, north, sun):
     """Pixel area, and image directions of north and Sun: tangents to the ground, seen through the camera."""
-    turn, zero, one, two = np.float32(360.0), np.float32(0.0), np.float32(1.0), np.float32(2.0)
-    focal, e1 = np.float32(optics[0]), np.float32(optics[5])
+    e1 = np.float32(optics[5])
     # y over x pitch: azimuths need only the ratio.
     squash = np.float32(optics[2] / optics[1])
     solid = np.float32(optics[0] * optics[1] * optics[2])
+    focal, focal_x = np.float32(optics[0]), np.float32(optics[0]) * squash
+    bend, bend_x = TWO * e1 * focal, TWO * e1 * focal_x
     r00, r01, r02 = np.float32(scene[0]), np.float32(scene[1]), np.float32(scene[2])
     r10, r11, r12 = np.float32(scene[3]), np.float32(scene[4]), np.float32(scene[5])
     r20, r21, r22 = np.float32(scene[6]), np.float32(scene[7]), np.float32(scene[8])
     ib, ic, ux, uy, uz, per_far = _scaled(scene)
+    u0 = r00 * ux + r01 * uy + r02 * uz
+    u1 = r10 * ux + r11 * uy + r12 * uz
+    u2 = r20 * ux + r21 * uy + r22 * uz
+    # The Sun is seen from the point, not from the centre; what of that lies along the normal turns nothing.
+    aside_y, aside_z = per_far * (ONE / ib - ONE), per_far * (ONE / ic - ONE)
     for i in range(area.size):
-        px, py, pz = legs[i], legs[CHUNK + i], legs[2 * CHUNK + i]
-        nx, ny, nz = px, py * ib, pz * ic
+        nx, ny, nz = legs[i], legs[CHUNK + i] * ib, legs[2 * CHUNK + i] * ic
         t, x, y = legs[6 * CHUNK + i], legs[7 * CHUNK + i], legs[8 * CHUNK + i]
         swell = e1 * (x * x + y * y)
-        stretch = one + swell
+        stretch = ONE + swell
+        radial = stretch + TWO * swell
         flat2 = nx * nx + ny * ny
         n2 = flat2 + nz * nz
         # Range^2 times solid angle (pitches f / L^3, less the distortion's stretch) over cos e; the L cancel.
-        facing = -(nx * legs[3 * CHUNK + i] + ny * legs[4 * CHUNK + i] + nz * legs[5 * CHUNK + i])
-        area[i] = t * t * solid * np.sqrt(n2) / (stretch * (stretch + two * swell) * facing)
-        kx, ky, kz = -nz * nx, -nz * ny, flat2
-        k2 = r20 * kx + r21 * ky + r22 * kz
-        gx = focal * (r00 * kx + r01 * ky + r02 * kz) - x * k2
-        gy = focal * (r10 * kx + r11 * ky + r12 * kz) - y * k2
-        h = two * e1 * (x * gx + y * gy)
-        a = _atan2_deg((gx * stretch + x * h) * squash, -(gy * stretch + y * h))
-        north[i] = a + turn if a < zero else a
-        wx, wy, wz = ux - px * per_far, uy - py * per_far, uz - pz * per_far
-        upright = nx * wx + ny * wy + nz * wz
-        kx, ky, kz = wx * n2 - upright * nx, wy * n2 - upright * ny, wz * n2 - upright * nz
-        k2 = r20 * kx + r21 * ky + r22 * kz
-        gx = focal * (r00 * kx + r01 * ky + r02 * kz) - x * k2
-        gy = focal * (r10 * kx + r11 * ky + r12 * kz) - y * k2
-        h = two * e1 * (x * gx + y * gy)
-        a = _atan2_deg((gx * stretch + x * h) * squash, -(gy * stretch + y * h))
-        sun[i] = a + turn if a < zero else a
+        facing = nx * legs[3 * CHUNK + i] + ny * legs[4 * CHUNK + i] + nz * legs[5 * CHUNK + i]
+        area[i] = t * t * solid * np.sqrt(n2) / (stretch * radial * facing)
+        # Image motion, x by squash, of a motion (k0, k1, k2) in camera axes: perspective, then distortion.
+        xx, yy = focal_x * stretch + bend_x * x * x, focal * stretch + bend * y * y
+        yx = bend * x * y
+        xy = yx * squash
+        xz, yz = radial * x * squash, radial * y
+        # North, n^2 times the pole less its part along the normal, written so that nothing cancels there.
+        g0, g1, g2 = r00 * nx + r01 * ny, r10 * nx + r11 * ny, r20 * nx + r21 * ny
+        k0, k1, k2 = r02 * flat2 - nz * g0, r12 * flat2 - nz * g1, r22 * flat2 - nz * g2
+        north[i] = _turn_deg(xx * k0 + xy * k1 - xz * k2, yz * k2 - yx * k0 - yy * k1)
+        g0, g1, g2 = g0 + r02 * nz, g1 + r12 * nz, g2 + r22 * nz
+        py, pz = aside_y * ny, aside_z * nz
+        upright = nx * ux + ny * (uy - py) + nz * (uz - pz)
+        k0 = n2 * (u0 - r01 * py - r02 * pz) - upright * g0
+        k1 = n2 * (u1 - r11 * py - r12 * pz) - upright * g1
+        k2 = n2 * (u2 - r21 * py - r22 * pz) - upright * g2
+        sun[i] = _turn_deg(xx * k0 + xy * k1 - xz * k2, yz * k2 - yx * k0 - yy * k1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FUSED)

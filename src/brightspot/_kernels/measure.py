@@ -10,6 +10,11 @@ _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 N_COLUMNS = 19
 SMALL = 40  # pixels of a footprint up to which noise matters less than the blur of smoothing
 GRID = 4  # sub-pixels a side when an outline is measured
+COMPACT = 3.3  # half-maximum width in px up to which light is summed in an ellipse fitted to the outline
+REACH = 2.8  # radius of that ellipse in half-maximum radii; a Gaussian has 0.4 per cent of its light beyond
+FAINTEST = 0.3  # share of the peak down to which a wide patch is centred
+CEILING = 0.5  # share of the peak above which all of a wide patch counts alike
+LN2 = np.log(2.0)
 
 
 @njit(**_OPTIONS)
@@ -104,6 +109,244 @@ def _spread(stamp, mark, labels, label, stack, n, box, reach):
 
 
 @njit(**_OPTIONS)
+def _peak_and_middle(image, smooth, labels, sign, label, box):
+    """Highest value of ``image`` in a footprint, and the footprint's middle weighted by ``smooth``."""
+    top = -np.inf
+    sw, sx, sy = 0.0, 0.0, 0.0
+    for y in range(box[0], box[2] + 1):
+        for x in range(box[1], box[3] + 1):
+            if labels[y, x] == label:
+                top = max(top, sign * image[y, x])
+                w = max(sign * smooth[y, x], 1e-6)
+                sw += w
+                sx += w * x
+                sy += w * y
+    return top, sx / sw, sy / sw
+
+
+@njit(**_OPTIONS)
+def _gather(stamp, mark, labels, label, stack, end, box):
+    """Mark an object's own pixels and push those that did not bear the mark yet."""
+    nx = labels.shape[1]
+    for y in range(box[0], box[2] + 1):
+        for x in range(box[1], box[3] + 1):
+            if labels[y, x] == label and stamp[y, x] != mark:
+                stamp[y, x] = mark
+                stack[end] = y * nx + x
+                end += 1
+    return end
+
+
+@njit(**_OPTIONS)
+def _range_around(image, y, x):
+    """Least and greatest value of a pixel and its eight neighbours."""
+    ny, nx = image.shape
+    low, high = image[y, x], image[y, x]
+    for yy in range(max(y - 1, 0), min(y + 2, ny)):
+        for xx in range(max(x - 1, 0), min(x + 2, nx)):
+            low, high = min(low, image[yy, xx]), max(high, image[yy, xx])
+    return low, high
+
+
+@njit(**_OPTIONS)
+def _outline(image, small, level, unit, sign, limit, stack, end):
+    """Area and central moments of what lies above ``limit`` in the first ``end`` pixels."""
+    nx = image.shape[1]
+    area, mx, my, mxx, mxy, myy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    whole = float(GRID * GRID)
+    spread = (whole - 1.0) / (12.0 * whole)  # variance of a pixel's samples along one axis
+    for k in range(end):
+        y, x = stack[k] // nx, stack[k] % nx
+        if not small:
+            # Between pixels a linear surface stays within them: only the rim needs samples.
+            low, high = _range_around(image, y, x)
+            if sign < 0:
+                low, high = -high, -low
+            if (high - level) * unit < limit:
+                continue
+            if (low - level) * unit >= limit:
+                area += whole
+                mx += whole * x
+                my += whole * y
+                mxx += whole * (x * x + spread)
+                mxy += whole * x * y
+                myy += whole * (y * y + spread)
+                continue
+        for a in range(GRID):
+            for b in range(GRID):
+                py = y + (a + 0.5) / GRID - 0.5
+                px = x + (b + 0.5) / GRID - 0.5
+                here = _between(image, py, px) if small else _at(image, py, px)
+                if (sign * here - level) * unit >= limit:
+                    area += 1.0
+                    mx += px
+                    my += py
+                    mxx += px * px
+                    mxy += px * py
+                    myy += py * py
+    if area > 0.0:
+        mx, my = mx / area, my / area
+        mxx, mxy, myy = mxx / area - mx * mx, mxy / area - mx * my, myy / area - my * my
+    return area / (GRID * GRID), mxx, mxy, myy
+
+
+@njit(**_OPTIONS)
+def _bright_middle(image, level, unit, sign, top, stack, end):
+    """Middle of the first ``end`` pixels weighted by what exceeds `FAINTEST`; NaN if nothing does."""
+    nx = image.shape[1]
+    sw, sx, sy = 0.0, 0.0, 0.0
+    for k in range(end):
+        y, x = stack[k] // nx, stack[k] % nx
+        w = (sign * image[y, x] - level) * unit - FAINTEST * top
+        if w > 0.0:
+            sw += w
+            sx += w * x
+            sy += w * y
+    return (sx / sw, sy / sw) if sw > 0.0 else (np.nan, np.nan)
+
+
+@njit(**_OPTIONS)
+def _patch_middle(image, level, unit, sign, top, labels, label, stamp, mark, stack, core, layers):
+    """Middle of a wide patch, torn edges included; its own pixels are the first ``core`` of the stack.
+
+    Connected surface down to `FAINTEST` of the peak, no farther than ``layers`` pixels from the footprint.
+    All above `CEILING` weighs alike, for within it brightness follows the slopes of the ground; below, weight
+    fades with the excess.
+    """
+    ny, nx = labels.shape
+    sw, sx, sy = 0.0, 0.0, 0.0
+    begin, end = 0, core
+    for k in range(core):
+        stamp[stack[k] // nx, stack[k] % nx] = mark
+    for layer in range(layers + 1):
+        last = end
+        for k in range(begin, last):
+            y, x = stack[k] // nx, stack[k] % nx
+            w = min((sign * image[y, x] - level) * unit, CEILING * top)
+            if w > 0.0:
+                sw += w
+                sx += w * x
+                sy += w * y
+            if layer == layers:
+                continue
+            for turn in range(4):
+                yy = y + (turn == 0) - (turn == 1)
+                xx = x + (turn == 2) - (turn == 3)
+                if yy < 0 or xx < 0 or yy >= ny or xx >= nx or stamp[yy, xx] == mark:
+                    continue
+                free = labels[yy, xx] == 0 or labels[yy, xx] == label
+                if free and (sign * image[yy, xx] - level) * unit >= FAINTEST * top:
+                    stamp[yy, xx] = mark
+                    stack[end] = yy * nx + xx
+                    end += 1
+        begin = last
+    return (sx / sw, sy / sw) if sw > 0.0 else (np.nan, np.nan)
+
+
+@njit(**_OPTIONS)
+def _flood(image, sign, limit, cx, cy, reach, labels, label, stamp, mark, stack, core):
+    """Mark and stack the surface above ``limit`` that is connected with the footprint; its pixels.
+
+    The footprint's are the first ``core`` of the stack; nothing farther than ``reach`` from (cx, cy) counts.
+    """
+    ny, nx = labels.shape
+    begin, tail = 0, 0
+    for k in range(core):
+        y, x = stack[k] // nx, stack[k] % nx
+        if sign * image[y, x] >= limit:
+            stamp[y, x] = mark
+            stack[tail] = stack[k]
+            tail += 1
+    while begin < tail:
+        y, x = stack[begin] // nx, stack[begin] % nx
+        begin += 1
+        for turn in range(4):
+            yy = y + (turn == 0) - (turn == 1)
+            xx = x + (turn == 2) - (turn == 3)
+            if yy < 0 or xx < 0 or yy >= ny or xx >= nx or stamp[yy, xx] == mark:
+                continue
+            if labels[yy, xx] != 0 and labels[yy, xx] != label:
+                continue
+            if (yy - cy) ** 2 + (xx - cx) ** 2 > reach * reach or sign * image[yy, xx] < limit:
+                continue
+            stamp[yy, xx] = mark
+            stack[tail] = yy * nx + xx
+            tail += 1
+    return tail
+
+
+@njit(**_OPTIONS)
+def _light(ratio, usable, level, unit, sign, stack, end):
+    """Sum of the excess over the first ``end`` pixels, and whether the sky is among them."""
+    nx = ratio.shape[1]
+    light, sky = 0.0, False
+    for k in range(end):
+        y, x = stack[k] // nx, stack[k] % nx
+        if sign > 0 and ratio[y, x] < -0.7:
+            # The limb and the sky behind it, or a shadow, lie within the spot's wings.
+            sky = sky or ratio[y, x] < -0.9
+        elif usable[y, x]:
+            light += (sign * ratio[y, x] - level) * unit
+    return light, sky
+
+
+@njit(**_OPTIONS)
+def _compact_light(ratio, usable, labels, label, level, unit, sign, cx, cy, mxx, mxy, myy):
+    """Excess of a spot hardly wider than the PSF, the pixels looked at, and whether the sky is among them.
+
+    The sum over an ellipse of `REACH` half-maximum radii: few pixels gather little noise and little of the
+    relief beside the spot. What lost pixels, others' and the frame's edge hide is made up for, as the light
+    of a Gaussian with the same half-maximum outline would be spread.
+    """
+    ny, nx = ratio.shape
+    # The outline is a filled ellipse: its squared semi-axes are four times its moments.
+    xx, xy, yy = 4.0 * max(mxx, 0.05), 4.0 * mxy, 4.0 * max(myy, 0.05)
+    det = max(xx * yy - xy * xy, 0.01)
+    half_y, half_x = REACH * np.sqrt(yy) + 1.0, REACH * np.sqrt(xx) + 1.0
+    light, model, whole = 0.0, 0.0, 0.0
+    count, sky = 0, False
+    for y in range(int(np.floor(cy - half_y)), int(cy + half_y) + 2):
+        for x in range(int(np.floor(cx - half_x)), int(cx + half_x) + 2):
+            u, v = x - cx, y - cy
+            rho = np.sqrt((yy * u * u - 2.0 * xy * u * v + xx * v * v) / det)
+            # Pixels across the rim count with the part of them that lies within.
+            inside = np.sqrt(u * u + v * v) * (1.0 - REACH / max(rho, 1e-6))
+            cover = min(max(0.5 - inside, 0.0), 1.0) if rho > 0.0 else 1.0
+            gaussian = cover * np.exp(-LN2 * rho * rho)
+            whole += gaussian
+            if cover == 0.0 or y < 0 or x < 0 or y >= ny or x >= nx or not usable[y, x]:
+                continue
+            if labels[y, x] != label and _anothers(labels, label, y, x, 1):
+                continue
+            count += 1
+            model += gaussian
+            if sign > 0 and ratio[y, x] < -0.7:
+                sky = sky or ratio[y, x] < -0.9
+            else:
+                light += cover * (sign * ratio[y, x] - level) * unit
+    return light * whole / max(model, 0.5 * whole), count, sky
+
+
+@njit(**_OPTIONS)
+def _count_inside(scene, ratio, usable, saturated, level, unit, sign, stack, core, row):
+    """Mean excess, saturated and lost pixels, and mean value of the footprint into columns 8, 13, 14, 18."""
+    nx = ratio.shape[1]
+    excess, value, n, n_saturated, n_lost = 0.0, 0.0, 0, 0, 0
+    for k in range(core):
+        y, x = stack[k] // nx, stack[k] % nx
+        if usable[y, x]:
+            excess += (sign * ratio[y, x] - level) * unit
+            value += scene[y, x]
+            n += 1
+        n_saturated += saturated[y, x]
+        n_lost += not usable[y, x]
+    row[8] = excess / max(n, 1)
+    row[13] = n_saturated
+    row[14] = n_lost
+    row[18] = value / max(n, 1)
+
+
+@njit(**_OPTIONS)
 def measure(
     scene,
     ratio,
@@ -122,41 +365,30 @@ def measure(
     step,
     y0,
     x0,
+    stamp,
     out,
 ):
     """Measure the chosen objects; the columns of ``out`` are named in ``brightspot.catalog.MEASURED``.
 
     ``scene`` the frame's own values; ``threshold`` (n,) excess at which the threshold footprint ends;
-    ``margin`` pixels around the footprint whose light belongs to the spot (wings of the PSF). ``out``
-    (chosen.size, N_COLUMNS) float64.
+    ``margin`` pixels around the footprint whose light belongs to the spot (wings of the PSF); ``stamp``
+    (rows, columns) int32 zeros, to be written on; ``out`` (chosen.size, N_COLUMNS) float64.
     """
     ny, nx = labels.shape
-    stamp = np.zeros((ny, nx), np.int32)
     stack = np.empty(ny * nx, np.int32)
     buffer = np.empty(ny * nx, np.float32)
     wide = np.empty(4, np.int64)
     for r in range(chosen.size):
         o = chosen[r]
         label = o + 1
-        mark = 2 * r + 1
-        n = n_pixels[o]
-        image = ratio if n < SMALL else smooth
-        # The peak: single pixels count where the spot is small, else noise is averaged.
-        top = -np.inf
-        sw, sx, sy = 0.0, 0.0, 0.0
-        for y in range(box[o, 0], box[o, 2] + 1):
-            for x in range(box[o, 1], box[o, 3] + 1):
-                if labels[y, x] == label:
-                    v = sign * image[y, x]
-                    top = max(top, v)
-                    w = max(sign * smooth[y, x], 1e-6)
-                    sw += w
-                    sx += w * x
-                    sy += w * y
-        cx, cy = sx / sw, sy / sw
-        if n < SMALL:
+        mark = 3 * r + 1
+        small = n_pixels[o] < SMALL
+        # Single pixels count where the spot is small, else noise is averaged.
+        image = ratio if small else smooth
+        top, cx, cy = _peak_and_middle(image, smooth, labels, sign, label, box[o])
+        if small:
             top = max(top, sign * _between(image, cy, cx))
-        radius = np.sqrt(n / np.pi)
+        radius = np.sqrt(n_pixels[o] / np.pi)
         level = _ring_level(
             ratio, labels, usable, sign, cy, cx, 2.0 * radius + 3.0, 3.0 * radius + 8.0, buffer
         )
@@ -166,107 +398,37 @@ def measure(
         unit = 1.0 / (1.0 + sign * level)
         top = (top - level) * unit
         # footprint, grown by a pixel: holds the half-maximum outline
-        wide[0], wide[1], wide[2], wide[3] = box[o, 0], box[o, 1], box[o, 2], box[o, 3]
-        end = 0
-        for y in range(box[o, 0], box[o, 2] + 1):
-            for x in range(box[o, 1], box[o, 3] + 1):
-                if labels[y, x] == label:
-                    stamp[y, x] = mark
-                    stack[end] = y * nx + x
-                    end += 1
-        core = end
-        end = _spread(stamp, mark, labels, label, stack, end, wide, 0)
-        area, mx, my, mxx, mxy, myy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        sw, sx, sy = 0.0, 0.0, 0.0
-        inside_sum, inside_n, value_sum = 0.0, 0, 0.0
-        n_saturated, n_lost = 0, 0
-        edge = False
-        for k in range(end):
-            y, x = stack[k] // nx, stack[k] % nx
-            v = (sign * image[y, x] - level) * unit
-            w = v - 0.3 * top
-            if w > 0.0:
-                sw += w
-                sx += w * x
-                sy += w * y
-            if k < core:
-                if usable[y, x]:
-                    inside_sum += (sign * ratio[y, x] - level) * unit
-                    inside_n += 1
-                    value_sum += scene[y, x]
-                n_saturated += saturated[y, x]
-                n_lost += not usable[y, x]
-            if y <= 1 or x <= 1 or y >= ny - 2 or x >= nx - 2:
-                edge = True
-            for a in range(GRID):
-                for b in range(GRID):
-                    py = y + (a + 0.5) / GRID - 0.5
-                    px = x + (b + 0.5) / GRID - 0.5
-                    here = _between(image, py, px) if n < SMALL else _at(image, py, px)
-                    if (sign * here - level) * unit >= 0.5 * top:
-                        area += 1.0
-                        mx += px
-                        my += py
-                        mxx += px * px
-                        mxy += px * py
-                        myy += py * py
-        if sw > 0.0:
-            cx, cy = sx / sw, sy / sw
-        if area > 0.0:
-            mx, my = mx / area, my / area
-            # A wide patch is centred by its outline: the light within it follows the ground's slopes.
-            if n >= SMALL:
-                cx, cy = mx, my
-            mxx, mxy, myy = mxx / area - mx * mx, mxy / area - mx * my, myy / area - my * my
-        area /= GRID * GRID
-        # threshold footprint: the connected surface above the preset's excess
-        reach = 3.0 * radius + 8.0
-        begin = 0
-        limit = threshold[o] / unit + level
+        for k in range(4):
+            wide[k] = box[o, k]
+        core = _gather(stamp, mark, labels, label, stack, 0, box[o])
+        end = _spread(stamp, mark, labels, label, stack, core, wide, 0)
+        edge = wide[0] <= 1 or wide[1] <= 1 or wide[2] >= ny - 2 or wide[3] >= nx - 2
+        _count_inside(scene, ratio, usable, saturated, level, unit, sign, stack, core, out[r])
+        area, mxx, mxy, myy = _outline(image, small, level, unit, sign, 0.5 * top, stack, end)
+        width = np.sqrt(4.0 / np.pi * area)
+        if small:
+            bx, by = _bright_middle(image, level, unit, sign, top, stack, end)
+        else:
+            layers = max(2, int(0.15 * width + 0.5))
+            bx, by = _patch_middle(
+                image, level, unit, sign, top, labels, label, stamp, mark + 1, stack, core, layers
+            )
+        if bx == bx:
+            cx, cy = bx, by
         flooded = 0
-        flood_mark = mark + 1
-        tail = 0
         if top >= threshold[o]:
-            for k in range(core):
-                y, x = stack[k] // nx, stack[k] % nx
-                if sign * image[y, x] >= limit:
-                    stamp[y, x] = flood_mark
-                    stack[tail] = stack[k]
-                    tail += 1
-            while begin < tail:
-                y, x = stack[begin] // nx, stack[begin] % nx
-                begin += 1
-                flooded += 1
-                for turn in range(4):
-                    yy = y + (turn == 0) - (turn == 1)
-                    xx = x + (turn == 2) - (turn == 3)
-                    if yy < 0 or xx < 0 or yy >= ny or xx >= nx or stamp[yy, xx] == flood_mark:
-                        continue
-                    if labels[yy, xx] != 0 and labels[yy, xx] != label:
-                        continue
-                    if (yy - cy) ** 2 + (xx - cx) ** 2 > reach * reach or sign * image[yy, xx] < limit:
-                        continue
-                    stamp[yy, xx] = flood_mark
-                    stack[tail] = yy * nx + xx
-                    tail += 1
-        # all of its light: footprints and what lies within the margin of them
-        end = tail
-        for y in range(box[o, 0], box[o, 2] + 1):
-            for x in range(box[o, 1], box[o, 3] + 1):
-                if labels[y, x] == label and stamp[y, x] != flood_mark:
-                    stamp[y, x] = flood_mark
-                    stack[end] = y * nx + x
-                    end += 1
-        for _ in range(margin):
-            end = _spread(stamp, flood_mark, labels, label, stack, end, wide, 2)
-        light = 0.0
-        for k in range(end):
-            y, x = stack[k] // nx, stack[k] % nx
-            if sign > 0 and ratio[y, x] < -0.7:
-                # The limb and the sky behind it, or a shadow, lie within the spot's wings.
-                edge = edge or ratio[y, x] < -0.9
-            elif usable[y, x]:
-                light += (sign * ratio[y, x] - level) * unit
+            limit, reach = threshold[o] / unit + level, 3.0 * radius + 8.0
+            flooded = _flood(image, sign, limit, cx, cy, reach, labels, label, stamp, mark + 2, stack, core)
+        if width < COMPACT and area > 0.0:
+            light, end, sky = _compact_light(
+                ratio, usable, labels, label, level, unit, sign, cx, cy, mxx, mxy, myy
+            )
+        else:
+            # all of its light: footprints and what lies within the margin of them
+            end = _gather(stamp, mark + 2, labels, label, stack, flooded, box[o])
+            for _ in range(margin):
+                end = _spread(stamp, mark + 2, labels, label, stack, end, wide, 2)
+            light, sky = _light(ratio, usable, level, unit, sign, stack, end)
         j = min(max((int(cy + 0.5) - y0) // step, 0), rms.shape[0] - 1)
         i = min(max((int(cx + 0.5) - x0) // step, 0), rms.shape[1] - 1)
         out[r, 0] = cx
@@ -277,14 +439,10 @@ def measure(
         out[r, 5] = myy
         out[r, 6] = flooded
         out[r, 7] = light
-        out[r, 8] = inside_sum / max(inside_n, 1)
         out[r, 9] = top
         out[r, 10] = level
         out[r, 11] = rms[j, i] * unit
         out[r, 12] = core
-        out[r, 13] = n_saturated
-        out[r, 14] = n_lost
-        out[r, 15] = edge
+        out[r, 15] = edge or sky
         out[r, 16] = end
-        out[r, 18] = value_sum / max(inside_n, 1)
         out[r, 17] = box[o, 2] - box[o, 0] + 1
