@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from brightspot.background import Background
     from brightspot.frame import Frame
+    from brightspot.outline import Outline
+    from brightspot.pyramid import Part
     from brightspot.segmentation import Segmentation
 
 PRESETS = {
@@ -34,10 +36,10 @@ DISK_FUNCTIONS = ("akimov", "lunar_lambert", "lommel_seeliger", "lambert", "minn
 FAINTEST_FITTED_LIGHT = 0.05
 """Least disk function where only limb and shading tell the Sun: about that of a Sun 3 degrees high."""
 
-CANDIDATE_EXCESS = 0.10
+CANDIDATE_EXCESS = 0.15
 """Least peak excess that is looked at at all."""
 
-CANDIDATE_SIGMA = 2.0
+CANDIDATE_SIGMA, CANDIDATE_SIGMA_DARK = 2.4, 2.0
 """... and in units of the local scatter: a permissive pass, the judge decides."""
 
 
@@ -70,6 +72,8 @@ class Detection(NamedTuple):
         The settings.
     notes : tuple of str
         Remarks on this search.
+    parts : tuple of brightspot.pyramid.Part
+        What was found at each binning: rows, objects and levelled images, for `outlines`.
     """
 
     frame: Frame
@@ -78,6 +82,13 @@ class Detection(NamedTuple):
     background: Background
     finder: SpotFinder
     notes: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+    def outlines(self) -> list[Outline]:
+        """Half-maximum outline of each detection, in the catalog's order: see `Outline`."""
+        from brightspot.outline import trace_outlines
+
+        return trace_outlines(self)
 
 
 @dataclass(frozen=True)
@@ -172,7 +183,15 @@ class SpotFinder:
         import numpy as np
 
         from brightspot.catalog import empty_catalog, tabulate, to_full_resolution
-        from brightspot.pyramid import Part, binnings, coarsen, join_once, number_footprints, without_spots
+        from brightspot.pyramid import (
+            Part,
+            binnings,
+            coarsen,
+            join_once,
+            number_footprints,
+            numbered,
+            without_spots,
+        )
 
         parts: list[Part] = []
         left = frame
@@ -205,9 +224,10 @@ class SpotFinder:
         order = np.lexsort((merged["x_centroid"], merged["y_centroid"], -np.abs(merged["excess_area_px"])))
         number = np.empty(len(order), np.int32)
         number[order] = np.arange(1, len(order) + 1)
-        labels = number_footprints(frame.shape, parts, number)
+        parts = numbered(parts, number)
+        labels = number_footprints(frame.shape, parts)
         catalog = tabulate(frame, {name: np.asarray(column)[order] for name, column in merged.items()})
-        return Detection(frame, catalog, labels, finest, self)
+        return Detection(frame, catalog, labels, finest, self, parts=tuple(parts))
 
     def candidates(self, frame: Frame) -> tuple[Background, list[Candidates]]:
         """Everything that stands out, before it is judged.
@@ -239,19 +259,22 @@ class SpotFinder:
         searched = np.isfinite(background.level)
         if allowed is not None:
             searched &= allowed
-        least = np.maximum(CANDIDATE_EXCESS, CANDIDATE_SIGMA * background.rms)
-        threshold = np.where(searched, least, np.inf).astype(np.float32)
         out = []
         from_relief = sun_axis_from_relief(background) if frame.geometry is None else np.nan
         for dark in (False, True):
             if self.polarity == ("bright" if dark else "dark"):
                 continue
+            sigma = CANDIDATE_SIGMA_DARK if dark else CANDIDATE_SIGMA
+            least = np.maximum(CANDIDATE_EXCESS, sigma * background.rms)
+            threshold = np.where(searched, least, np.inf).astype(np.float32)
             found = segment_outliers(background, threshold, dark=dark)
             azimuth = np.full(len(found.peak), from_relief)
+            incidence = None
             if frame.geometry is not None:
                 y, x = found.peak_yx.T
-                azimuth = frame.geometry.ground(x, y).sun_azimuth_deg
-            features = describe(background, found, azimuth, gain, dark=dark)
+                ground = frame.geometry.ground(x, y)
+                azimuth, incidence = ground.sun_azimuth_deg, ground.incidence_deg
+            features = describe(background, found, azimuth, gain, incidence, dark=dark)
             out.append(Candidates(dark, found, features, searched))
         return background, out
 

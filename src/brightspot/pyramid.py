@@ -190,21 +190,27 @@ def _stands_out(old: Part, part: Part) -> np.ndarray:
     return keep
 
 
-def number_footprints(shape: tuple[int, int], parts: list[Part], number: np.ndarray) -> np.ndarray:
+def numbered(parts: list[Part], number: np.ndarray) -> list[Part]:
+    """Parts whose rows know their ``detection_id``; ``number`` holds those of all parts, in order."""
+    ends = np.cumsum([len(part.rows["_object"]) for part in parts])[:-1]
+    return [
+        part._replace(rows={**part.rows, "detection_id": own})
+        for part, own in zip(parts, np.split(number, ends), strict=True)
+    ]
+
+
+def number_footprints(shape: tuple[int, int], parts: list[Part]) -> np.ndarray:
     """Image of detection numbers, (rows, columns) int32; finer footprints lie on top."""
     labels = np.zeros(shape, np.int32)
-    start = 0
     for part in parts:
-        n = len(part.rows["_object"])
         table = np.zeros(int(part.found.labels.max()) + 1, np.int32)
-        table[part.rows["_object"] + 1] = number[start : start + n]
-        start += n
-        numbered = table[part.found.labels]
+        table[part.rows["_object"] + 1] = part.rows["detection_id"]
+        footprints = table[part.found.labels]
         if part.factor > 1:
             wide = np.zeros(shape, np.int32)
-            block = np.kron(numbered, np.ones((part.factor, part.factor), np.int32))
+            block = np.kron(footprints, np.ones((part.factor, part.factor), np.int32))
             x0, y0 = part.corner
             wide[y0 : y0 + block.shape[0], x0 : x0 + block.shape[1]] = block
-            numbered = wide
-        labels = np.where(labels > 0, labels, numbered)
+            footprints = wide
+        labels = np.where(labels > 0, labels, footprints)
     return labels

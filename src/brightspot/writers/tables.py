@@ -22,7 +22,8 @@ import numpy as np
 from brightspot import ceres
 from brightspot._version import __version__
 from brightspot.catalog import COLUMNS
-from brightspot.errors import GeometryError, UsageError
+from brightspot.errors import BrightspotError, GeometryError, UsageError
+from brightspot.journal import APPLICATION_ID, FRAME_COLUMNS, JOURNAL, Results, open_results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,28 +33,9 @@ if TYPE_CHECKING:
 DETECTION_COLUMNS = tuple(column.name for column in COLUMNS)
 """Header of ``detections.csv``."""
 
-FRAME_COLUMNS = (
-    "frame",
-    "status",
-    "reason",
-    "n_detections",
-    "n_x",
-    "n_y",
-    "unit",
-    "camera",
-    "filter",
-    "start_time",
-    "pixel_scale_km",
-    "scale_source",
-    "scale_conflicts",
-    "notes",
-    "overlay",
-    "seconds",
-)
-"""Header of ``frames.csv``."""
-
 TABLES = ("detections.csv", "frames.csv")
 RECORD = "run.json"
+REPORT = "report.html"
 OVERLAYS = "overlays"
 
 SIGNIFICANT_DIGITS = 8
@@ -311,14 +293,43 @@ def overlay_name(frame_name: str) -> str:
     return f"{safe}.png"
 
 
-def prepare_folder(out: Path, *, force: bool = False) -> None:
-    """Make the results folder, or clear an earlier run's files out of it.
+def write_tables(results: Results, out: Path) -> None:
+    """Write ``detections.csv`` and ``frames.csv`` from the journal, each in one step, row by row.
+
+    Parameters
+    ----------
+    results : Results
+        From `open_results`.
+    out : Path
+        The folder they go to.
+    """
+    for name, columns, rows in (
+        (TABLES[0], DETECTION_COLUMNS, results.detection_rows()),
+        (TABLES[1], FRAME_COLUMNS, results.frame_rows()),
+    ):
+        with replacing(out / name) as temporary, Table(temporary, columns) as table:
+            table.write(rows)
+
+
+def write_record(results: Results, out: Path) -> None:
+    """Write ``run.json`` from the journal in one step: the run's record, and a line for each file read."""
+    head = json_text(results.head()).removesuffix("\n}")
+    with replacing(out / RECORD) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(f'{head},\n  "inputs": [')
+        mark = "\n"
+        for hashes in results.input_hashes():
+            file.write(f"{mark}    {json_text(hashes, indent=None)}")
+            mark = ",\n"
+        file.write("\n  ]\n}\n")
+
+
+def make_folder(out: Path) -> None:
+    """Make the results folder.
 
     Raises
     ------
     UsageError
-        If ``out`` is a file or cannot be written, holds results and ``force`` is not given, or holds
-        files with the names of results that brightspot did not write.
+        If ``out`` is a file or cannot be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -326,38 +337,87 @@ def prepare_folder(out: Path, *, force: bool = False) -> None:
         raise UsageError(f"{out}: cannot be a results folder: {error.strerror}") from error
     if not os.access(out, os.W_OK | os.X_OK):
         raise UsageError(f"{out}: no permission to write results there")
-    present = [name for name in (*TABLES, RECORD) if (out / name).exists()]
-    if not present:
-        return
-    if not force:
-        raise UsageError(
-            f"{out} already holds results ({', '.join(present)}): choose another folder, "
-            "or replace them with --force"
-        )
+
+
+def prepare_folder(out: Path, *, force: bool = False) -> None:
+    """Look whether a run may work in a folder; with ``force``, clear an earlier run's files out of it.
+
+    Raises
+    ------
+    UsageError
+        If it holds results without the journal that a run could go on from and ``force`` is not given, or
+        files with the names of results that brightspot did not write.
+    """
+    present = [name for name in (*TABLES, RECORD, REPORT, JOURNAL) if (out / name).exists()]
     foreign = [name for name in present if not _is_ours(out / name)]
     if foreign:
         raise UsageError(
             f"{out}/{foreign[0]} was not written by brightspot and is not replaced: choose another folder"
         )
-    for name in _old_overlays(out / "frames.csv"):
-        (out / OVERLAYS / name).unlink(missing_ok=True)
-    for name in present:
-        (out / name).unlink()
+    if force:
+        for name in _old_overlays(out):
+            (out / OVERLAYS / name).unlink(missing_ok=True)
+        for name in present:
+            (out / name).unlink()
+        for end in ("-wal", "-shm", "-journal"):
+            (out / f"{JOURNAL}{end}").unlink(missing_ok=True)
+    elif present and present != [JOURNAL] and not (JOURNAL in present and (out / JOURNAL).stat().st_size):
+        what = "an empty journal" if JOURNAL in present else "no journal"
+        raise UsageError(
+            f"{out} already holds results ({present[0]}) but {what} to go on from: choose another folder, "
+            "or replace them with --force"
+        )
+    sweep(out)
+
+
+def sweep(out: Path) -> None:
+    """Remove what killed runs and killed workers left half written; the caller holds the folder's lock."""
+    # Only a run's own workers write pictures; the tables may be exported by another program just now.
+    for path in (out / OVERLAYS).glob(".*.part*"):
+        if _PART.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    for path in out.glob(".*.part*"):
+        found = _PART.fullmatch(path.name)
+        if found and not _is_alive(int(found[1])):
+            path.unlink(missing_ok=True)
+
+
+_PART = re.compile(r"\..*\.(\d+)\.part(\.\w+)?")
+
+
+def _is_alive(process: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody asked about does not."""
+    try:
+        os.kill(process, 0)
+        with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError, IndexError):  # not ours, or a system without /proc
+        return True
 
 
 def _is_ours(path: Path) -> bool:
-    """True where brightspot wrote this table or record."""
-    with path.open(encoding="utf-8", errors="replace") as file:
+    """True where brightspot wrote this table, record or journal."""
+    with path.open("rb") as file:
         head = file.read(300)
-    if path.name == RECORD:
-        return '"brightspot"' in head
-    return head.startswith("frame,")
+    if path.name == JOURNAL:  # <https://www.sqlite.org/fileformat.html>: application id at byte 68
+        begun = path.stat().st_size <= 4096  # killed before its tables were made
+        application = b"" if begun else APPLICATION_ID.to_bytes(4, "big")
+        return not head or (head.startswith(b"SQLite format 3\0") and head[68:72].startswith(application))
+    if path.name == REPORT:
+        return b'<meta name="generator" content="brightspot ' in head
+    return b'"brightspot"' in head if path.name == RECORD else head.startswith(b"frame,")
 
 
-def _old_overlays(table: Path) -> list[str]:
+def _old_overlays(out: Path) -> list[str]:
     """Pictures an earlier run lists; names that would lead out of the folder are left alone."""
-    if not table.exists():
-        return []
-    with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        names = [row.get("overlay") or "" for row in csv.DictReader(file)]
+    names: list[str] = []
+    try:
+        with open_results(out) as results:
+            names += [str(row["overlay"]) for row in results.frame_rows() if row["overlay"]]
+    except BrightspotError:  # no journal, or a damaged one: the table may still tell
+        if (out / TABLES[1]).exists():
+            with (out / TABLES[1]).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+                names += [row.get("overlay") or "" for row in csv.DictReader(file)]
     return [name for name in names if name.endswith(".png") and Path(name).name == name]
