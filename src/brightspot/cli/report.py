@@ -1,0 +1,21 @@
+"""`brightspot report`."""
+
+from __future__ import annotations
+
+from brightspot.cli.printing import DONE
+
+
+def report(folder: str, /) -> int:
+    """Make the page of a results folder again: report.html with table, pictures and map.
+
+    Parameters
+    ----------
+    folder
+        Results folder of brightspot detect or merge, also of a run still at work.
+    """
+    from brightspot.journal import open_results  # here, so that --help is quick
+    from brightspot.report import write_report
+
+    with open_results(folder) as results:
+        print(write_report(results))
+    return DONE
