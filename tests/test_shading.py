@@ -17,6 +17,7 @@ from brightspot.segmentation import segment_outliers
 from brightspot.shading import (
     ANGLE_OF_REPOSE_DEG,
     FEATURES,
+    HOPELESS,
     NO_SLOPE_DEG,
     albedo_confidence,
     describe,
@@ -25,9 +26,19 @@ from brightspot.shading import (
     slope_gain,
     slope_needed_deg,
     sun_axis_from_relief,
+    too_sharp,
 )
 
-JUDGE = json.loads((Path(brightspot.__file__).parent / "judge.json").read_text())
+HERE = Path(brightspot.__file__).parent
+RECORD = json.loads((HERE / "judge.json").read_text())
+
+
+def judge(polarity: str) -> dict[str, np.ndarray]:
+    """The arrays of one polarity, as they lie in the file."""
+    with np.load(HERE / "judge.npz", allow_pickle=False) as file:
+        data = {name.removeprefix(f"{polarity}_"): file[name] for name in file if name.startswith(polarity)}
+    data["missing_left"] = np.unpackbits(data["missing_left"])[: len(data["feature"])].astype(bool)
+    return data
 
 
 # ---------------------------------------------------------------- facets
@@ -151,40 +162,41 @@ def test_gain_of_slopes_at_the_angle_of_repose(model):
 # ---------------------------------------------------------------- the judge
 
 
-def sum_slowly(row: np.ndarray, trees: dict[str, np.ndarray]) -> float:
+def sum_slowly(row: np.ndarray, trees: dict[str, np.ndarray], n_trees: int | None = None) -> float:
     def leaf(node: int) -> float:
-        if trees["left"][node] < 0:
-            return float(trees["value"][node])
+        if trees["feature"][node] < 0:
+            return float(trees["number"][node])
         value = row[trees["feature"][node]]
-        left = (
-            trees["missing_left"][node] if np.isnan(value) else value <= np.float32(trees["threshold"][node])
-        )
-        return leaf(trees["left"][node] if left else trees["right"][node])
+        left = trees["missing_left"][node] if np.isnan(value) else value <= trees["number"][node]
+        return leaf(node + 1 if left else node + int(trees["right"][node]))
 
-    return sum(leaf(root) for root in trees["root"])
+    return sum(leaf(int(root)) for root in trees["root"][:n_trees])
 
 
 def random_trees(rng: np.random.Generator, n_trees: int, n_features: int) -> dict[str, np.ndarray]:
-    names = ("feature", "threshold", "left", "right", "missing_left", "value")
-    nodes: list[list] = []
+    feature, number, right, missing_left = [], [], [], []
 
     def add(depth: int) -> int:
-        k = len(nodes)
-        nodes.append(
-            [int(rng.integers(n_features)), rng.normal(), -1, -1, bool(rng.random() < 0.5), rng.normal()]
-        )
-        if depth and rng.random() < 0.8:
-            nodes[k][2] = add(depth - 1)
-            nodes[k][3] = add(depth - 1)
-        return k
+        here = len(feature)
+        inner = depth > 0 and rng.random() < 0.8
+        feature.append(int(rng.integers(n_features)) if inner else -1)
+        number.append(rng.normal())
+        right.append(0)
+        missing_left.append(bool(rng.random() < 0.5))
+        if inner:
+            add(depth - 1)
+            right[here] = len(feature) - here
+            add(depth - 1)
+        return here
 
     root = [add(5) for _ in range(n_trees)]
-    kinds = (np.int32, np.float32, np.int32, np.int32, np.bool_, np.float64)
-    trees = {
-        name: np.array([n[k] for n in nodes], kind)
-        for k, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    return {
+        "feature": np.array(feature, np.int32),
+        "number": np.array(number, np.float32),
+        "right": np.array(right, np.int32),
+        "missing_left": np.array(missing_left),
+        "root": np.array(root, np.int32),
     }
-    return trees | {"root": np.array(root, np.int32)}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -193,26 +205,33 @@ def test_trees_equal_recursion(seed):
     trees = random_trees(rng, 12, 4)
     rows = rng.normal(size=(60, 4)).astype(np.float32)
     rows[rng.random(rows.shape) < 0.2] = np.nan
-    rows[:4, 0] = trees["threshold"][:4]  # on a threshold: left
+    rows[:4] = trees["number"][trees["feature"] >= 0][:4, None]  # on a threshold: left
     score = np.zeros(len(rows))
-    kernels.sum_trees(rows, *trees.values(), score)
+    kernels.sum_trees(rows, *trees.values(), -np.inf, score)
     np.testing.assert_allclose(score, [sum_slowly(row, trees) for row in rows], atol=1e-12)
+    quarter = np.array([sum_slowly(row, trees, 3) for row in rows])
+    kernels.sum_trees(rows, *trees.values(), float(np.median(quarter)), score)
+    given_up = quarter < np.median(quarter)
+    np.testing.assert_allclose(score[given_up], quarter[given_up], atol=1e-12)
+    np.testing.assert_allclose(
+        score[~given_up], [sum_slowly(row, trees) for row in rows[~given_up]], atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("polarity", ["bright", "dark"])
 def test_the_judges_file_is_whole(polarity):
-    model = JUDGE[polarity]
+    model = judge(polarity)
     n = len(model["feature"])
-    assert JUDGE["features"] == list(FEATURES)
-    assert all(len(model[k]) == n for k in ("threshold", "left", "right", "missing_left", "value"))
-    inner = np.array(model["left"]) >= 0
-    assert np.array_equal(inner, np.array(model["right"]) >= 0)
+    assert RECORD["features"] == list(FEATURES)
+    assert (HERE / "judge.npz").stat().st_size < 300_000
+    assert all(len(model[k]) == n for k in ("number", "right", "missing_left"))
+    inner = model["feature"] >= 0
     own = np.arange(n)
-    for side in ("left", "right"):
-        child = np.array(model[side])[inner]
-        assert np.all((child > own[inner]) & (child < n))  # downwards: no loops
+    assert np.all(model["right"][inner] >= 2)  # downwards, past the left child: no loops
+    assert np.all(own[inner] + model["right"][inner] < n)
     assert max(model["feature"]) < len(FEATURES)
-    assert set(model["root"]) <= set(range(n))
+    assert model["root"][0] == 0
+    assert np.all(np.diff(model["root"].astype(int)) > 0)
     assert np.all(np.diff(model["score"]) > 0)
     assert np.all(np.diff(model["probability"]) >= 0)
     assert 0.0 <= min(model["probability"]) <= max(model["probability"]) <= 1.0
@@ -224,11 +243,16 @@ def test_confidence_is_the_judges(dark):
     rows = rng.normal(1.0, 3.0, (40, len(FEATURES))).astype(np.float32)
     rows[rng.random(rows.shape) < 0.1] = np.nan
     rows[-1] = np.nan
-    model = JUDGE["dark" if dark else "bright"]
-    score = [sum_slowly(row, model) + model["base"] for row in rows]
+    model = judge("dark" if dark else "bright")
+    score = np.array([sum_slowly(row, model) for row in rows]) + model["base"]
     expected = np.interp(score, model["score"], model["probability"])
+    quarter = np.array([sum_slowly(row, model, len(model["root"]) // 4) for row in rows]) + model["base"]
     found = albedo_confidence(rows, dark=dark)
-    np.testing.assert_allclose(found, expected, atol=1e-9)
+    expected[too_sharp(rows)] = 0.0
+    on = quarter >= HOPELESS
+    np.testing.assert_allclose(found[on], expected[on], atol=1e-9)
+    assert np.all(found[~on] < 0.01)
+    assert np.all(expected[~on] < 0.5)
     assert np.all((found >= 0.0) & (found <= 1.0))
     assert albedo_confidence(np.zeros((0, len(FEATURES)), np.float32), dark=dark).shape == (0,)
 
@@ -347,6 +371,25 @@ def test_without_the_sun_its_features_are_unknown():
         "along_sun",
     }
     assert np.isfinite([f["contrast"], f["ring_share"], f["sharpness"], f["elongation"]]).all()
+
+
+def test_a_spot_stays_where_the_suns_line_is_summed_a_hill_does_not():
+    xx = np.arange(128)[None, :]
+    spot = features_of(1.0 + 0.6 * gaussian(64, 64, 3.0), x=64, y=64, azimuth_deg=90.0)
+    slope = (xx - 64) / 3.0 * gaussian(64, 64, 3.0)  # lit on the Sun's side, shaded on the other
+    hill = features_of(1.0 + 0.9 * slope, x=67, y=64, azimuth_deg=90.0)
+    assert spot["across_bump"] > 0.2
+    assert abs(hill["across_bump"]) < 0.3 * spot["across_bump"]
+    assert spot["across_significance"] > 3.0 * hill["across_significance"]
+    assert hill["along_tilt"] > 3.0 * spot["along_tilt"]
+    assert spot["half_bright_share"] == spot["as_bright_share"] == 0.0
+    assert hill["surroundings_rms"] > 2.0 * spot["surroundings_rms"]
+
+
+def test_a_wall_across_the_suns_line_falls_along_it_only():
+    wall = features_of(1.0 + 0.6 * gaussian(64, 64, 2.5, 14.0), x=64, y=64, azimuth_deg=90.0)
+    assert wall["along_fall"] > 0.3
+    assert wall["across_fall"] < 0.7 * wall["along_fall"]
 
 
 @pytest.mark.parametrize("corner", [(1, 1), (126, 2), (3, 125), (126, 126)])

@@ -30,9 +30,18 @@ _HOME = {
     "Detection": "finder",
     "SpotFinder": "finder",
     "show": "figure",
+    "show_map": "figure",
+    "show_montage": "figure",
+    "show_panels": "figure",
+    "show_sizes": "figure",
     "save_overlay": "figure",
     "detect_folder": "batch",
+    "merge_folders": "batch",
     "RunSummary": "batch",
+    "Results": "journal",
+    "open_results": "journal",
+    "completeness": "completeness",
+    "export": "writers.export",
 }
 
 __all__ = ["__version__", "simulate", *_HOME]

@@ -21,8 +21,11 @@ from brightspot.background import Background
 SADDLE_DEPTH_SHARE = 0.25
 """A fainter neighbour stays apart where it stands this share of its height above the saddle."""
 
-MERGE_SADDLE_SHARE = 0.6
+MERGE_SADDLE_SHARE = 0.45
 """Of two places both believed to be albedo, the fainter joins if the saddle reaches this share of it."""
+
+UNRESOLVED_RADIUS, UNRESOLVED_SADDLE_SHARE = 2.4, 0.85
+"""... or this share where the larger one's radius in pixels is below this: there the PSF fills the saddle."""
 
 SADDLE_DEPTH_SIGMA = 2.0
 """... and at least this many local scatters."""
@@ -125,9 +128,11 @@ def merge_believed(
     """
     partner = found.neighbour
     step = found.peak_yx - found.peak_yx[partner]
-    reach = np.sqrt(found.n_pixels[partner] / np.pi) + 1.0
-    within = np.hypot(step[:, 0], step[:, 1]) <= MERGE_WITHIN * reach
+    radius = np.sqrt(found.n_pixels / np.pi)
+    within = np.hypot(step[:, 0], step[:, 1]) <= MERGE_WITHIN * (radius[partner] + 1.0)
     deep = np.where(within, MERGE_WITHIN_SADDLE_SHARE, MERGE_SADDLE_SHARE)
+    resolved = np.maximum(radius, radius[partner]) >= UNRESOLVED_RADIUS
+    deep = np.where(resolved, deep, UNRESOLVED_SADDLE_SHARE)
     joins = believed & (partner >= 0) & (found.saddle >= deep * found.peak)
     joins[joins] &= believed[partner[joins]]
     root = np.where(joins, partner, np.arange(len(found.peak)))

@@ -12,7 +12,6 @@ Sun's line through it stays, where relief sums to nothing; and it is brighter th
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,11 +51,25 @@ FEATURES = (
     "over_slope",  # bright: over what a facet at the angle of repose would show; dark: light left
     "above_first_peer",  # peak over the highest other one within some 100 px
     "above_third_peer",  # ... and over the third highest
+    "incidence",  # degrees, where the geometry is known
+    "significance",  # contrast_to_texture times the root of the pixels
+    "across_bump",  # mean along the Sun's line through it, less that beside it, over the peak
+    "across_significance",  # ... over the scatter of such means
+    "along_fall",  # its core less the surroundings along the Sun's line, over the peak
+    "across_fall",  # ... across it
+    "odd_share",  # how unlike the surroundings on opposite sides are
+    "half_bright_share",  # share of the surroundings above half the peak
+    "as_bright_share",  # ... above 0.8 of it
+    "surroundings_rms",  # root mean square of the surroundings, over the peak
+    "along_tilt",  # difference between the two sides along the Sun's line, over the peak
 )
 """Names of the features, in the order of the kernel's columns."""
 
 ANGLE_OF_REPOSE_DEG = 35.0
 """Steepest lasting slope of loose material, degrees; about 35 (unverified for Ceres)."""
+
+SHARPEST = 0.19
+"""Mean of a peak's four neighbours over the peak, ``exp(-4 ln 2 / 1.3^2)``: a point under a PSF of 1.3 px."""
 
 PEER_CELL = 64
 """Peers of a peak are those in its cell of this many pixels and in the eight cells around."""
@@ -70,6 +83,9 @@ BRIGHT_PERCENTILE = 90.0
 LEAST_AXIS_STRENGTH = 0.08
 """Share by which pairs of light and shade must prefer one direction before it is taken for the Sun's."""
 
+HOPELESS = -6.0
+"""Log-odds after a quarter of the trees from which no candidate comes back to a half."""
+
 NO_SLOPE_DEG = 90.0
 """Reported where no tilt reaches the contrast."""
 
@@ -79,6 +95,7 @@ def describe(
     segmentation: Segmentation,
     sun_azimuth_deg: np.ndarray,
     slope_gain: np.ndarray | None,
+    incidence_deg: np.ndarray | None = None,
     *,
     dark: bool,
 ) -> np.ndarray:
@@ -99,7 +116,8 @@ def describe(
     Returns
     -------
     numpy.ndarray
-        (n, len(FEATURES)) float32; NaN where not known.
+        (n, len(FEATURES)) float32; NaN where not known, and for the surroundings of objects
+        sharper than the PSF.
     """
     from brightspot._kernels import shading as kernels
 
@@ -113,7 +131,8 @@ def describe(
         background.ratio, background.smooth, s.labels, -1 if dark else 1, s.peak, s.peak_yx, s.saddle, s.box,
         s.n_pixels, s.neighbour, background.rms, light, gain,
         np.radians(np.asarray(sun_azimuth_deg, np.float64)),
-        background.step, background.y0, background.x0, features,
+        np.full(len(s.peak), np.nan) if incidence_deg is None else np.asarray(incidence_deg, np.float64),
+        SHARPEST, background.step, background.y0, background.x0, features,
     )  # fmt: skip
     first, third = np.empty(len(s.peak), np.float32), np.empty(len(s.peak), np.float32)
     kernels.compare_peers(
@@ -177,14 +196,21 @@ def albedo_confidence(features: np.ndarray, *, dark: bool = False) -> np.ndarray
     Notes
     -----
     Small boosted trees fitted to rendered frames (``benchmarks/fit_judge.py``); the record of
-    the fit lies beside the model.
+    the fit lies beside the model. What is sharper than the PSF is a cosmic ray, a hot pixel or noise: 0.
     """
     from brightspot._kernels import shading as kernels
 
     model = _model("dark" if dark else "bright")
     score = np.zeros(len(features))
-    kernels.sum_trees(np.ascontiguousarray(features, np.float32), *model.trees, score)
-    return np.interp(score + model.base, model.score, model.probability)
+    kernels.sum_trees(np.ascontiguousarray(features, np.float32), *model.trees, HOPELESS - model.base, score)
+    confidence = np.interp(score + model.base, model.score, model.probability)
+    confidence[too_sharp(features)] = 0.0
+    return confidence
+
+
+def too_sharp(features: np.ndarray) -> np.ndarray:
+    """(n,) bool, objects sharper than the PSF; their surroundings are not described."""
+    return features[:, FEATURES.index("sharpness")] < SHARPEST
 
 
 class _Model(NamedTuple):
@@ -196,17 +222,16 @@ class _Model(NamedTuple):
 
 @functools.cache
 def _model(polarity: str) -> _Model:
-    data = json.loads((Path(__file__).parent / "judge.json").read_text())[polarity]
+    with np.load(Path(__file__).parent / "judge.npz", allow_pickle=False) as file:
+        data = {name.removeprefix(f"{polarity}_"): file[name] for name in file if name.startswith(polarity)}
     trees = (
-        np.asarray(data["feature"], np.int32),
-        np.asarray(data["threshold"], np.float32),
-        np.asarray(data["left"], np.int32),
-        np.asarray(data["right"], np.int32),
-        np.asarray(data["missing_left"], np.bool_),
-        np.asarray(data["value"], np.float64),
-        np.asarray(data["root"], np.int32),
+        data["feature"].astype(np.int32),
+        data["number"].astype(np.float32),
+        data["right"].astype(np.int32),
+        np.unpackbits(data["missing_left"]).astype(np.bool_),
+        data["root"].astype(np.int32),
     )
-    return _Model(trees, float(data["base"]), np.asarray(data["score"]), np.asarray(data["probability"]))
+    return _Model(trees, float(data["base"]), data["score"], data["probability"])
 
 
 def sun_axis_from_relief(background: Background) -> float:
@@ -291,6 +316,7 @@ def slope_needed_deg(
 def reasons(features: np.ndarray, slope_deg: np.ndarray) -> list[str]:
     """What speaks for and against each object, in words, parted by semicolons."""
     column = {name: features[:, k] for k, name in enumerate(FEATURES)}
+    sharp = too_sharp(features)
     out = []
     for k in range(len(features)):
         said = []
@@ -301,6 +327,9 @@ def reasons(features: np.ndarray, slope_deg: np.ndarray) -> list[str]:
                 said.append(f"needs a {slope_deg[k]:.0f} degree slope")
             else:
                 said.append(f"a {slope_deg[k]:.0f} degree slope would do")
+        if sharp[k]:
+            out.append("; ".join([*said, "sharper than the PSF"]))
+            continue
         said.append(f"{column['contrast_to_texture'][k]:.0f} times the local scatter")
         deepest = column["shade_beside"][k]
         if np.isfinite(deepest):
@@ -309,7 +338,5 @@ def reasons(features: np.ndarray, slope_deg: np.ndarray) -> list[str]:
             )
         ring = column["ring_share"][k]
         said.append("ends on all sides" if ring < 0.2 else f"goes on sideways ({ring:.1f} of the peak)")
-        if column["sharpness"][k] < 0.2:
-            said.append("sharper than the PSF")
         out.append("; ".join(said))
     return out

@@ -10,7 +10,115 @@ _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 RAYS = 16
 SAMPLES = 6
 OVERSHINES = 1.4  # times as high as the object judged
-N_FEATURES = 27
+N_FEATURES = 38
+ALONG, ACROSS = 4, 8  # half-widths of the Sun-aligned grid, in steps of 0.75 radii
+
+
+@njit(**_OPTIONS)
+def _sun_grid(smooth, labels, peak, o, cx, cy, ux, uy, spacing, sign, grid):
+    """Excess on a grid centred on the object, rows along the Sun's line, columns across it."""
+    for a in range(-ALONG, ALONG + 1):
+        for b in range(-ACROSS, ACROSS + 1):
+            x = cx + spacing * (a * ux - b * uy)
+            y = cy + spacing * (a * uy + b * ux)
+            grid[a + ALONG, b + ACROSS] = _excess(smooth, labels, peak, o, y, x, sign)
+
+
+@njit(**_OPTIONS)
+def _mean_of(grid, a0, a1, b0, b1):
+    """Mean of the known cells with a0 <= |row| <= a1 and b0 <= |column| <= b1."""
+    total, n = 0.0, 0
+    for a in range(-ALONG, ALONG + 1):
+        if a0 <= abs(a) <= a1:
+            for b in range(-ACROSS, ACROSS + 1):
+                if b0 <= abs(b) <= b1:
+                    v = grid[a + ALONG, b + ACROSS]
+                    if v == v:
+                        total += v
+                        n += 1
+    return total / n if n else np.nan
+
+
+@njit(**_OPTIONS)
+def _across_scatter(grid):
+    """Scatter, column by column beside the object, of the mean along the Sun's line."""
+    total, square, n = 0.0, 0.0, 0
+    for b in range(-ACROSS, ACROSS + 1):
+        if abs(b) < 3:
+            continue
+        mean, m = 0.0, 0
+        for a in range(-ALONG, ALONG + 1):
+            v = grid[a + ALONG, b + ACROSS]
+            if v == v:
+                mean += v
+                m += 1
+        if m > ALONG:
+            mean /= m
+            total += mean
+            square += mean * mean
+            n += 1
+    if n < 4:
+        return np.nan
+    return np.sqrt(max(square / n - (total / n) ** 2, 0.0))
+
+
+@njit(**_OPTIONS)
+def _grid_features(grid, c, out):
+    """What the Sun-aligned surroundings say; ``out`` (9,)."""
+    core = _mean_of(grid, 0, 1, 0, 1)
+    column = _mean_of(grid, 0, ALONG, 0, 1)
+    beside = _mean_of(grid, 0, ALONG, 3, ACROSS)
+    scatter = _across_scatter(grid)
+    out[0] = (column - beside) / c
+    out[1] = (column - beside) / max(scatter, 1e-4)
+    out[2] = (core - _mean_of(grid, 3, ALONG, 0, 1)) / c
+    out[3] = (core - _mean_of(grid, 0, 1, 3, 5)) / c
+    odd, even = 0.0, 0.0
+    for a in range(1, 4):
+        for b in range(-2, 3):
+            v = grid[ALONG + a, ACROSS + b]
+            w = grid[ALONG - a, ACROSS - b]
+            if v == v and w == w:
+                odd += abs(v - w)
+                even += abs(v) + abs(w)
+    out[4] = odd / even if even > 0 else np.nan
+    half, full, n, square = 0, 0, 0, 0.0
+    for a in range(-ALONG, ALONG + 1):
+        for b in range(-ACROSS, ACROSS + 1):
+            if a * a + b * b < 9:
+                continue
+            v = grid[a + ALONG, b + ACROSS]
+            if v == v:
+                n += 1
+                square += min(v * v, c * c)
+                if v > 0.5 * c:
+                    half += 1
+                    if v > 0.8 * c:
+                        full += 1
+    out[5] = half / n if n else np.nan
+    out[6] = full / n if n else np.nan
+    out[7] = np.sqrt(square / n) / c if n else np.nan
+    # along the line: mean toward one side minus the other, relative to the core
+    up, down = np.nan, np.nan
+    total, m = 0.0, 0
+    for a in range(2, ALONG + 1):
+        for b in range(-1, 2):
+            v = grid[ALONG + a, ACROSS + b]
+            if v == v:
+                total += v
+                m += 1
+    if m:
+        up = total / m
+    total, m = 0.0, 0
+    for a in range(2, ALONG + 1):
+        for b in range(-1, 2):
+            v = grid[ALONG - a, ACROSS + b]
+            if v == v:
+                total += v
+                m += 1
+    if m:
+        down = total / m
+    out[8] = abs(up - down) / c
 
 
 @njit(**_OPTIONS)
@@ -46,6 +154,8 @@ def describe(
     light,
     slope_gain,
     sun_azimuth,
+    incidence,
+    sharpest,
     step,
     y0,
     x0,
@@ -55,41 +165,87 @@ def describe(
 
     ``light`` mesh: local level over the frame's bright level; ``slope_gain`` mesh: brightness of a facet
     at the angle of repose over that of level ground, NaN where not known. ``sun_azimuth`` (n,) radians
-    clockwise from image up along the Sun's line at each object, NaN where not known. ``out`` (n, N_FEATURES)
-    float32.
+    clockwise from image up along the Sun's line at each object, NaN where not known. Surroundings of objects
+    with a sharpness below ``sharpest`` are not looked at. ``out`` (n, N_FEATURES) float32.
     """
     rows, columns = rms.shape
     ny, nx = smooth.shape
     ray = np.empty(RAYS)
+    grid = np.empty((2 * ALONG + 1, 2 * ACROSS + 1))
+    from_grid = np.empty(9)
     for o in range(peak.size):
         label = o + 1
         py, px = peak_yx[o, 0], peak_yx[o, 1]
         c = peak[o]
+        # sharpness of the peak in the unsmoothed picture
+        best, by, bx = -np.inf, py, px
+        for y in range(max(py - 1, 0), min(py + 2, ny)):
+            for x in range(max(px - 1, 0), min(px + 2, nx)):
+                v = sign * ratio[y, x]
+                if v > best:
+                    best, by, bx = v, y, x
+        cross, ring8, second = 0.0, 0.0, -np.inf
+        m4, m8 = 0, 0
+        for dy in range(-1, 2):
+            for dx in range(-1, 2):
+                y, x = by + dy, bx + dx
+                if (dy == 0 and dx == 0) or y < 0 or x < 0 or y >= ny or x >= nx:
+                    continue
+                v = sign * ratio[y, x]
+                ring8 += v
+                m8 += 1
+                if dy == 0 or dx == 0:
+                    cross += v
+                    m4 += 1
+                    second = max(second, v)
+        j = min(max((py - y0) // step, 0), rows - 1)
+        i = min(max((px - x0) // step, 0), columns - 1)
+        texture = rms[j, i]
         # footprint: area, centre, second moments
         n, sw, sx, sy, plateau = 0, 0.0, 0.0, 0.0, 0
+        tx, ty, sxx, sxy, syy = 0.0, 0.0, 0.0, 0.0, 0.0
         for y in range(box[o, 0], box[o, 2] + 1):
             for x in range(box[o, 1], box[o, 3] + 1):
                 if labels[y, x] == label:
                     w = sign * smooth[y, x]
+                    fx, fy = float(x - px), float(y - py)
                     n += 1
                     sw += w
-                    sx += w * x
-                    sy += w * y
+                    sx += w * fx
+                    sy += w * fy
+                    tx += fx
+                    ty += fy
+                    sxx += fx * fx
+                    sxy += fx * fy
+                    syy += fy * fy
                     if w > 0.8 * c:
                         plateau += 1
-        cx, cy = sx / sw, sy / sw
-        xx, xy, yy = 1.0 / 12.0, 0.0, 1.0 / 12.0
-        for y in range(box[o, 0], box[o, 2] + 1):
-            for x in range(box[o, 1], box[o, 3] + 1):
-                if labels[y, x] == label:
-                    xx += (x - cx) * (x - cx) / n
-                    xy += (x - cx) * (y - cy) / n
-                    yy += (y - cy) * (y - cy) / n
+        ox, oy = sx / sw, sy / sw
+        cx, cy = px + ox, py + oy
+        # moments of the pixels about the weighted centre
+        xx = 1.0 / 12.0 + (sxx - 2.0 * ox * tx) / n + ox * ox
+        yy = 1.0 / 12.0 + (syy - 2.0 * oy * ty) / n + oy * oy
+        xy = (sxy - ox * ty - oy * tx) / n + ox * oy
         half = 0.5 * (xx + yy)
         spread = np.sqrt(0.25 * (xx - yy) ** 2 + xy * xy)
         major = np.sqrt(half + spread)
         minor = np.sqrt(max(half - spread, 1e-6))
         radius = np.sqrt(n / np.pi)
+        out[o] = np.nan
+        out[o, 0] = c
+        out[o, 1] = c / texture
+        out[o, 2] = texture
+        out[o, 3] = light[j, i]
+        out[o, 4] = light[j, i] * (1.0 + sign * c)
+        out[o, 5] = n
+        out[o, 6] = major / minor
+        out[o, 7] = n / (4.0 * np.pi * major * minor)
+        out[o, 8] = plateau / n
+        out[o, 17] = cross / max(m4, 1) / best if best > 0 else 0.0
+        out[o, 19] = second / best if best > 0 else 0.0
+        out[o, 20] = ring8 / max(m8, 1) / best if best > 0 else 0.0
+        if out[o, 17] < sharpest:
+            continue
         # ring: how far the brightness goes on in each direction
         r1, r2 = 1.6 * radius + 1.5, 2.8 * radius + 4.0
         shade = 0
@@ -119,18 +275,18 @@ def describe(
         if azimuth == azimuth:
             ux, uy = np.sin(azimuth), -np.cos(azimuth)
             reach = 3.0 * radius + 5.0
-            width = max(int(radius + 0.5), 1)
+            stride = max(int(radius / 3.0), 1)  # wide objects need no finer look
+            width = max(int(radius / stride + 0.5), 1)
             toward, away, net = 0.0, 0.0, 0.0
-            cells = 0
-            length = int(reach)
+            length = int(reach / stride)
             for side in range(-1, 2, 2):
                 lowest = 0.0
                 run = 0.0
                 for s in range(0 if side > 0 else 1, length + 1):
                     mean, m = 0.0, 0
                     for w in range(-width, width + 1):
-                        x = cx + side * s * ux - w * uy
-                        y = cy + side * s * uy + w * ux
+                        x = cx + stride * (side * s * ux - w * uy)
+                        y = cy + stride * (side * s * uy + w * ux)
                         v = _excess(smooth, labels, peak, o, y, x, sign)
                         if v == v:
                             mean += v
@@ -138,50 +294,20 @@ def describe(
                     if m:
                         mean /= m
                         net += mean * (2 * width + 1)
-                        cells += 1
                         run = mean if s <= 1 else 0.5 * (run + mean)
                         lowest = min(lowest, run)
                 if side > 0:
                     toward = lowest / c
                 else:
                     away = lowest / c
-            net = net / max(sw, 1e-6)
+            net *= stride * stride / max(sw, 1e-6)
             across_angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
             d = np.abs(np.cos(across_angle) * ux + np.sin(across_angle) * uy)
             along = d * (1.0 - minor / major)
-        # sharpness of the peak in the unsmoothed picture
-        best, by, bx = -np.inf, py, px
-        for y in range(max(py - 1, 0), min(py + 2, ny)):
-            for x in range(max(px - 1, 0), min(px + 2, nx)):
-                v = sign * ratio[y, x]
-                if v > best:
-                    best, by, bx = v, y, x
-        cross, ring8, second = 0.0, 0.0, -np.inf
-        m4, m8 = 0, 0
-        for dy in range(-1, 2):
-            for dx in range(-1, 2):
-                y, x = by + dy, bx + dx
-                if (dy == 0 and dx == 0) or y < 0 or x < 0 or y >= ny or x >= nx:
-                    continue
-                v = sign * ratio[y, x]
-                ring8 += v
-                m8 += 1
-                if dy == 0 or dx == 0:
-                    cross += v
-                    m4 += 1
-                    second = max(second, v)
-        j = min(max((py - y0) // step, 0), rows - 1)
-        i = min(max((px - x0) // step, 0), columns - 1)
-        texture = rms[j, i]
-        out[o, 0] = c
-        out[o, 1] = c / texture
-        out[o, 2] = texture
-        out[o, 3] = light[j, i]
-        out[o, 4] = light[j, i] * (1.0 + sign * c)
-        out[o, 5] = n
-        out[o, 6] = major / minor
-        out[o, 7] = n / (4.0 * np.pi * major * minor)
-        out[o, 8] = plateau / n
+        from_grid[:] = np.nan
+        if azimuth == azimuth:
+            _sun_grid(smooth, labels, peak, o, cx, cy, ux, uy, max(0.75 * radius, 1.0), sign, grid)
+            _grid_features(grid, c, from_grid)
         out[o, 9] = ranked[RAYS - 1]
         out[o, 10] = ranked[RAYS - 5]
         out[o, 11] = ranked[RAYS // 2]
@@ -190,9 +316,7 @@ def describe(
         out[o, 14] = min(toward, away)
         out[o, 15] = max(toward, away)
         out[o, 16] = net
-        out[o, 17] = cross / max(m4, 1) / best if best > 0 else 0.0
         out[o, 18] = along
-        out[o, 19] = second / best if best > 0 else 0.0
         # Of a dark place: what light is left; next to none is a shadow.
         out[o, 24] = (1.0 + c) / slope_gain[j, i] if sign > 0 else 1.0 - c
         out[o, 21] = saddle[o] / peak[o]
@@ -203,7 +327,10 @@ def describe(
             gap = np.hypot(peak_yx[q, 0] - py, peak_yx[q, 1] - px)
             out[o, 22] = gap / (np.sqrt(n_pixels[q] / np.pi) + 1.0)
             out[o, 23] = peak[o] / peak[q]
-        out[o, 20] = ring8 / max(m8, 1) / best if best > 0 else 0.0
+        out[o, 27] = incidence[o]
+        out[o, 28] = c * np.sqrt(n) / texture
+        for k in range(9):
+            out[o, 29 + k] = from_grid[k]
 
 
 @njit(**_OPTIONS)
@@ -243,20 +370,28 @@ def compare_peers(peak, peak_yx, shape, cell, least, out_first, out_third):
 
 
 @njit(**_OPTIONS)
-def sum_trees(features, feature, threshold, left, right, missing_left, value, root, score):
-    """Add up the leaves that each row of ``features`` (n, m) falls into; a node with left < 0 is a leaf."""
+def sum_trees(features, feature, number, right, missing_left, root, hopeless, score):
+    """Add up the leaves that each row of ``features`` (n, m) falls into.
+
+    Nodes in depth-first order: the left child follows its parent, the right one is ``right`` nodes on. A
+    node with ``feature`` < 0 is a leaf and ``number`` its value, else ``number`` is the threshold. A row
+    whose sum is below ``hopeless`` after a quarter of the trees is left at that.
+    """
+    quarter = root.size // 4
     for o in range(features.shape[0]):
         total = 0.0
         for t in range(root.size):
+            if t == quarter and total < hopeless:
+                break
             node = root[t]
-            while left[node] >= 0:
+            while feature[node] >= 0:
                 v = features[o, feature[node]]
                 if v != v:
                     go_left = missing_left[node]
                 else:
-                    go_left = v <= threshold[node]
-                node = left[node] if go_left else right[node]
-            total += value[node]
+                    go_left = v <= number[node]
+                node += 1 if go_left else right[node]
+            total += number[node]
         score[o] = total
 
 

@@ -18,10 +18,16 @@ from brightspot.cli.printing import DONE, INTERRUPTED, SOME_FAILED, WRONG_USE, c
 from brightspot.errors import BrightspotError, UsageError
 
 COMMANDS = {
+    "completeness": "Put known spots into your images and see which of them are found.",
+    "completion": "Print or install what lets your shell complete commands and options.",
     "detect": "Find and measure spots in images; leave tables and pictures in a results folder.",
+    "doctor": "Say whether everything needed is there: versions, extras, compiled kernels.",
+    "export": "Write the detections of a results folder for QGIS, DS9, JMARS, TOPCAT, data frames, ...",
     "info": "Say what an image is: camera, time, unit, lighting, scale.",
+    "merge": "Join results folders, as of the parts of a job array, into one.",
+    "report": "Make the page of a results folder again: table, pictures and map in report.html.",
     "scale": "Kilometres per pixel: what articles say, what the camera predicts, what an image tells.",
-    "show": "Draw one image and its spots into a picture file.",
+    "show": "Draw an image and its spots, many spots side by side, or a map of results.",
     "simulate": "Render Framing Camera frames of Ceres with known spots.",
 }
 
