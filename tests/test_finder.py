@@ -286,14 +286,15 @@ def test_polarity_chooses_rows():
 
 
 def covered(table: pd.DataFrame, by: Detection) -> np.ndarray:
-    """Whether each row is a row of another detection or lies on a footprint of the same sign there."""
+    """Whether each row is a row of another detection or meets a footprint of the same sign there."""
     match = paired(
         table, by.catalog, by.catalog.x_centroid.to_numpy(), by.catalog.y_centroid.to_numpy(), 0.05
     )
     dark = np.concatenate([[False], by.catalog.polarity == "dark"])[by.segmentation]
     out = match >= 0
     for k, (x, y) in enumerate(zip(table.x_centroid, table.y_centroid, strict=True)):
-        around = np.s_[max(int(y) - 2, 0) : int(y) + 4, max(int(x) - 2, 0) : int(x) + 4]
+        r = max(2, int(0.5 * table.diameter_halfmax.iloc[k]))  # a wide place may be found in pieces there
+        around = np.s_[max(int(y) - r, 0) : int(y) + r + 2, max(int(x) - r, 0) : int(x) + r + 2]
         same = dark[around] == (table.polarity.iloc[k] == "dark")
         out[k] |= np.any((by.segmentation[around] > 0) & same)
     return out

@@ -1,7 +1,7 @@
 """Small places in the frame itself, large ones in binned views of it, each reported once.
 
 The local level follows what is wider than about 88 pixels, so a bright floor wider than that is level to it.
-Binned by 4 and by 16 the same frame is searched again, for places at least six bins wide.
+Binned by 4 and by 16 the same frame is searched again, for places at least four bins wide.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FACTORS = (1, 4, 16)
 LEAST_COARSE_SIDE = 48
 """Least side of a binned image."""
 
-LEAST_COARSE_WIDTH = 6.0
+LEAST_COARSE_WIDTH = 4.0
 """Half-maximum diameter in binned pixels from which a coarse detection counts; finer ones see the rest."""
 
 GREATEST_WIDTH = 36.0
