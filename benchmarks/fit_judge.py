@@ -93,7 +93,8 @@ def fitting_frame(seed: int) -> tuple[Frame, pd.DataFrame]:
     if rng.random() < 0.35:
         frame = as_jpeg(frame, rng)
     if rng.random() < 0.5:
-        frame = unlabelled(frame)
+        # Where no limb can be fitted, a disk has no geometry either: the judge has to have seen that too.
+        frame = unlabelled(frame) if seed % 5 else replace(frame, geometry=None)
     return frame, rendered.truth
 
 

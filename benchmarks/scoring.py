@@ -46,26 +46,40 @@ def reach(truth: pd.DataFrame) -> np.ndarray:
     return np.maximum(2.0, 0.5 * np.asarray(truth["diameter_px"], float))
 
 
-def pair_up(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """For each detection the row of its spot (nearest pairs first, one to one), -1 for none."""
-    match = np.full(len(x), -1)
-    if len(truth) == 0 or len(x) == 0:
-        return match
+def near_pairs(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Detections and spots within reach of each other, in the order in which they are given to each other.
+
+    Spots that are asked for choose first, then other spots, the nearest first, measured in reaches. Bright
+    ejecta around fresh craters (contrast below 1.25) are decoys and get none: what is found there is false,
+    and a wide halo around a spot does not take the spot's detection.
+    """
     gap = np.hypot(
-        np.asarray(x)[:, None] - np.asarray(truth["x"], float)[None, :],
-        np.asarray(y)[:, None] - np.asarray(truth["y"], float)[None, :],
+        np.asarray(x, float)[:, None] - np.asarray(truth["x"], float)[None, :],
+        np.asarray(y, float)[:, None] - np.asarray(truth["y"], float)[None, :],
     )
-    within = gap / reach(truth)[None, :]
-    within[~np.isfinite(within)] = np.inf
-    taken = np.zeros(len(truth), bool)
-    for flat in np.argsort(within, axis=None, kind="stable"):
-        d, t = divmod(int(flat), len(truth))
-        if within[d, t] > 1.0:
-            break
-        if match[d] < 0 and not taken[t]:
+    gap = gap / reach(truth)[None, :]
+    rank = np.where(required(truth), 0, 1)
+    detection, spot = np.nonzero((gap <= 1.0) & truth["is_spot"].to_numpy(bool)[None, :])
+    order = np.lexsort((gap[detection, spot], rank[spot]))
+    return detection[order], spot[order]
+
+
+def assign(n: int, detection: np.ndarray, spot: np.ndarray) -> np.ndarray:
+    """For each of ``n`` detections the row of its spot, one to one in the order of the pairs; -1 for none."""
+    match = np.full(n, -1)
+    taken: set[int] = set()
+    for d, t in zip(detection.tolist(), spot.tolist(), strict=True):
+        if match[d] < 0 and t not in taken:
             match[d] = t
-            taken[t] = True
+            taken.add(t)
     return match
+
+
+def pair_up(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """For each detection the row of its spot, one to one; -1 for none."""
+    if len(truth) == 0 or len(x) == 0:
+        return np.full(len(x), -1)
+    return assign(len(x), *near_pairs(truth, x, y))
 
 
 def within(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray, margin: float = 1.0) -> np.ndarray:
