@@ -18,7 +18,7 @@ from pathlib import Path
 from brightspot.errors import BrightspotError, ReadError, UsageError
 from brightspot.frame import Frame, locate
 from brightspot.readers import dawn, labels, picture
-from brightspot.readers.guards import escaped
+from brightspot.readers.guards import escaped, link_problem
 
 __all__ = ["READERS", "Input", "Reader", "find_inputs", "read_frame", "read_frames"]
 
@@ -86,6 +86,9 @@ READERS = (
 LABEL_SUFFIXES = frozenset({".lbl", ".xml", ".lblx"})
 """Endings of files that may be detached labels."""
 
+MAX_LINE = 500
+"""Longest refusal, in characters."""
+
 RUN_RECORD = "run.json"
 """A folder that holds a file of this name is a results folder and is not searched."""
 
@@ -123,13 +126,19 @@ def read_frames(item: Input) -> Iterator[Frame]:
     except MemoryError as error:
         raise ReadError(f"{item.name} needs more memory than there is; crop or reduce it") from error
     except BrightspotError as error:
-        raise ReadError(escaped(f"{item.name} {error}")) from error
+        raise ReadError(_line(f"{item.name} {error}")) from error
     except Exception as error:
         # The parsers underneath raise anything on bytes that were tampered with; the cause stays attached.
         text = escaped(f"{type(error).__name__}: {error}")[:200]
         raise ReadError(
             f"{item.name} is damaged or of an unknown variety ({text}); fetch it again"
         ) from error
+
+
+def _line(text: str) -> str:
+    """One line of bounded length; libraries quote what they do not like at any length."""
+    safe = escaped(text)
+    return safe if len(safe) <= MAX_LINE else f"{safe[: MAX_LINE // 2]} ... {safe[-MAX_LINE // 4 :]}"
 
 
 def read_frame(
@@ -402,7 +411,8 @@ def _labelled(path: Path, exact: set[str], any_case: dict[str, str]) -> Input | 
     if seen.kind in ("none", "other"):
         return None
     if seen.problem:
-        return Input(path, path.name, "dawn", (path,), seen.problem)
+        files = (path,) if path.is_file() else ()  # what is opened to take its checksum must not block
+        return Input(path, path.name, "dawn", files, seen.problem)
     data = next((n if n in exact else any_case[n.lower()] for n in seen.names if n.lower() in any_case), None)
     if data is None:
         data = _same_stem(path, any_case)
@@ -412,6 +422,9 @@ def _labelled(path: Path, exact: set[str], any_case: dict[str, str]) -> Input | 
         return Input(path, path.name, "dawn", (path,), problem)
     if _READER_OF.get(_suffix(data)) == "picture":
         return None  # a labelled press picture is read as a picture
+    refusal = link_problem(path, path.with_name(data))
+    if refusal:
+        return Input(path, path.name, "dawn", (path,), refusal)
     return Input(path, path.name, "dawn", (path, path.with_name(data)))
 
 

@@ -23,7 +23,7 @@ from brightspot.camera import ACTIVE_FIRST_LINE, ACTIVE_FIRST_SAMPLE, ACTIVE_SHA
 from brightspot.errors import GeometryError, ReadError
 from brightspot.frame import Frame
 from brightspot.readers import labels
-from brightspot.readers.guards import check_content, escaped, plateau
+from brightspot.readers.guards import check_content, escaped, plateau, quiet
 from brightspot.readers.stored import Stored, directions, is_dawn, light, load, turned
 
 FILE_NAME = re.compile(r"FC([12])(1[ABC])(\d{7})_(\d{2})(\d{3})(\d{2})(\d{2})(\d{2})F([1-8])([A-Z])")
@@ -55,7 +55,8 @@ def read(path: Path, data_path: Path, name: str) -> Frame:
     ReadError
         If there is no label, it contradicts the file, the file is cut off, or shows nothing.
     """
-    return _frame(load(path, data_path), path, data_path, name)
+    with quiet():  # numbers of a label may be too large for what is computed of them
+        return _frame(load(path, data_path), path, data_path, name)
 
 
 def _frame(stored: Stored, path: Path, data_path: Path, name: str) -> Frame:

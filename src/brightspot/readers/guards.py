@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import stat
@@ -25,6 +26,9 @@ MAX_PIXELS = 2**28
 
 MAX_PICTURE_PIXELS = 2**25
 """Most pixels of a compressed picture, 8192 x 4096: its header may promise what a few bytes cannot hold."""
+
+MAX_PICTURE_BYTES = 2**30
+"""Longest file of a compressed picture; some decoders take it into memory as a whole."""
 
 MAX_PIXELS_PER_BYTE = 1000
 """Most pixels of a picture for each byte of its file; deflate, the tightest coder, ends at 1032."""
@@ -97,6 +101,40 @@ def file_size(path: Path) -> int:
     if status.st_size == 0:
         raise ReadError("is empty (0 bytes); fetch it again")
     return status.st_size
+
+
+class Whole(io.BufferedReader):
+    """A file that is never asked for more bytes than it has.
+
+    Python sets aside what a read asks for before it looks what there is, and libraries ask for as much as a
+    damaged file claims.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._n_bytes = file_size(path)
+        super().__init__(io.FileIO(path))
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most ``size`` bytes."""
+        return super().read(size if size is None or size < 0 else min(size, self._n_bytes))
+
+
+def link_problem(path: Path, data_path: Path) -> str | None:
+    """Why a label's data will not be opened: no regular file, or a link out of the label's folder.
+
+    Label and data may be links, as long as both lead into one folder.
+    """
+    name = escaped(data_path.name)
+    try:
+        mode = data_path.stat().st_mode
+    except OSError as error:
+        return f"names {name}, which cannot be opened ({error.strerror}); check where it leads"
+    if not stat.S_ISREG(mode):
+        return f"names {name}, which is a folder, a pipe or a device; put the data file into its place"
+    homes = (path.parent.resolve(), path.resolve().parent)
+    if data_path.is_symlink() and data_path.resolve().parent not in homes:
+        return f"names {name}, a link that points outside its folder; refused, copy the data next to it"
+    return None
 
 
 def check_shape(rows: int, columns: int, max_pixels: int = MAX_PIXELS) -> None:

@@ -25,6 +25,12 @@ LABEL_LIMIT = 256 * 1024
 MAX_POINTERS = 64
 """Most object pointers in a label; a Framing Camera label has six."""
 
+MAX_BRACKETS = 1024
+"""Most ``<`` in a label outside XML; each opens a unit, of which a Framing Camera label has about 60."""
+
+MAX_KEY = 80
+"""Longest keyword whose meaning is looked at; those of PDS3 end at 30 characters, those of PDS4 at 255."""
+
 AU_KM = 149597870.7
 """Astronomical unit in km (IAU 2012 resolution B2)."""
 
@@ -116,10 +122,14 @@ def pointers(text: str) -> dict[str, str]:
     Raises
     ------
     ReadError
-        If there are more than `MAX_POINTERS`: no image product has, and parsing them would take for ever.
+        If there are more than `MAX_POINTERS`, or more than `MAX_BRACKETS` units: no image product has, and
+        pdr's time grows with their square.
     """
-    if len(re.findall(r"^[ \t]*\^", text, re.MULTILINE)) > MAX_POINTERS:
+    # pdr strips every kind of white space before it looks for the ^.
+    if sum(line.lstrip().startswith("^") for line in text.split("\n")) > MAX_POINTERS:
         raise ReadError(f"has a label with more than {MAX_POINTERS} pointers; it is not an image product")
+    if text.count("<") > MAX_BRACKETS:
+        raise ReadError(f"has a label with more than {MAX_BRACKETS} units; it is not an image product")
     return {name.upper(): value for name, value in _POINTER.findall(text)}
 
 
@@ -165,8 +175,8 @@ def _peek_pds4(start: bytes) -> Peek:
         return Peek("pds4", problem="declares a DTD or entities, which no PDS4 label needs; refused")
     if not re.search(rb"<(\w+:)?Array_(2D|3D)_Image\b", start):
         return Peek("other")
-    names = re.findall(rb"<(?:\w+:)?file_name>\s*([^<]{1,300}?)\s*</", start)[:1]
-    plain_names = tuple(name.decode("utf-8", "replace") for name in names)
+    names = re.findall(rb"<(?:\w+:)?file_name>([^<]{1,300})</", start)[:1]
+    plain_names = tuple(name.strip().decode("utf-8", "replace") for name in names)
     if not all(map(_plain, plain_names)):
         return Peek("pds4", plain_names, f"points outside its folder ({escaped(plain_names[0])}); refused")
     return Peek("pds4", plain_names)
@@ -223,7 +233,7 @@ def number_in(value: Any) -> float | None:
             value = float(value)
         except ValueError:
             return None
-    if isinstance(value, int | float) and math.isfinite(value):
+    if isinstance(value, int | float) and -1e308 < value < 1e308:
         return float(value)
     return None
 
@@ -241,6 +251,8 @@ def whole(facts: Mapping[str, Any], key: str, default: int | None = None) -> int
         return default
     number = number_in(value)
     if number is None or number != int(number) or abs(number) >= 2**53:
+        if isinstance(value, int):  # text of a very long number is more than Python gives
+            value = "a number beyond 2^53"
         said = "is missing" if value is None else f"= {escaped(value)[:40]} is not a whole number"
         raise ReadError(f"has a label that cannot be used: {key} {said}; fetch it again")
     return int(number)
@@ -455,7 +467,7 @@ def read_vicar(path: Path) -> dict[str, Any]:
     if not 0 < n_bytes <= len(start):
         raise ReadError(f"has a VICAR label of {n_bytes} bytes, more than there is; fetch it again")
     facts: dict[str, Any] = {}
-    item = re.compile(r"(\w+)=('(?:[^']|'')*'|\([^()]*\)|[^\s()']+)")
+    item = re.compile(r"\b(\w{1,80})=('(?:[^']|'')*'|\([^()]*\)|[^\s()'\0]+)")
     for key, value in item.findall(start[:n_bytes].decode("latin-1")):
         if value.startswith("("):
             facts.setdefault(key.upper(), plain([part.strip() for part in value.strip("()").split(",")]))

@@ -21,8 +21,10 @@ from brightspot.errors import ReadError
 from brightspot.frame import Frame
 from brightspot.readers.dawn import named_facts, named_time
 from brightspot.readers.guards import (
+    MAX_PICTURE_BYTES,
     MAX_PICTURE_PIXELS,
     MAX_PIXELS_PER_BYTE,
+    Whole,
     check_bytes,
     check_content,
     check_shape,
@@ -37,6 +39,9 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 MAX_PICTURES = 10_000
 """Most pictures of one animation."""
+
+MAX_SCANS = 200
+"""Most scans of one JPEG; progressive ones have about ten, and each takes the time of a whole picture."""
 
 JPEG_SKIRT = 5.0
 """How far below 255 a JPEG's compression leaves the pixels of a clipped surface (seen on FC pictures)."""
@@ -152,52 +157,86 @@ def name_facts(file_name: str) -> dict[str, Any]:
 
 def _pictures(path: Path) -> Iterator[tuple[int, int, Picture]]:
     """Number, count and content of each picture; decoded one at a time."""
+    n_bytes = file_size(path)
+    if n_bytes > MAX_PICTURE_BYTES:
+        raise ReadError(f"has {n_bytes} bytes; pictures of at most {MAX_PICTURE_BYTES} are read, reduce it")
+    with Whole(path) as file:
+        image = _opened(file, path)
+        if image is None:
+            yield 0, 1, _tiff(path)
+            return
+        with image:
+            _check_size(image, n_bytes)
+            if image.format == "TIFF" and _is_for_tifffile(image):
+                yield 0, 1, _tiff(path)
+                return
+            yield from _decoded_pictures(image, path, n_bytes)
+
+
+def _opened(file: Whole, path: Path) -> Any:
+    """What Pillow makes of a file; None for a TIFF that it does not know."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         # Pillow warns of large pictures and of odd metadata; size is checked here, before decoding.
         with quiet():
-            opened = Image.open(path, formats=_FORMATS)
+            return Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError as error:
         if path.suffix.lower() in (".tif", ".tiff"):
-            yield 0, 1, _tiff(path)
-            return
+            return None
         raise ReadError(
             "is not a picture of a known kind (PNG, JPEG, TIFF, GIF, WebP, BMP); fetch it again"
         ) from error
     except Image.DecompressionBombError as error:
         raise ReadError("claims more pixels than are read; crop or reduce it") from error
-    except PermissionError:
-        raise
     except _DAMAGED as error:
         raise ReadError(f"is cut off or damaged ({error}); fetch it again") from error
-    with opened as image:
-        n_bytes = file_size(path)
-        _check_size(image, n_bytes)
-        if image.format == "TIFF" and _is_for_tifffile(image):
-            yield 0, 1, _tiff(path)
-            return
+
+
+def _decoded_pictures(image: Any, path: Path, n_bytes: int) -> Iterator[tuple[int, int, Picture]]:
+    """Number, count and content of each picture of an open file."""
+    if image.format in ("JPEG", "MPO"):
+        _check_scans(path)
+    try:
         count = _count(image)
-        shape = image.size
-        for number in range(count):
-            try:
-                with quiet(), quiet_libtiff() if image.format == "TIFF" else nullcontext():
-                    image.seek(number)
-                    _check_size(image, n_bytes)  # pictures of a GIF may enlarge its canvas
-                    if image.size != shape:
-                        continue  # a thumbnail or an overview of the first page
-                    picture = _decoded(image)
-            except _DAMAGED as error:
-                place = f" at picture #{number:03d}" if count > 1 else ""
-                raise ReadError(f"is cut off or damaged{place} ({error}); fetch it again") from error
-            yield number, count, picture
+    except _DAMAGED as error:
+        raise ReadError(f"is cut off or damaged ({error}); fetch it again") from error
+    _check_size(image, n_bytes, count)
+    shape = image.size
+    for number in range(count):
+        try:
+            with quiet(), quiet_libtiff() if image.format == "TIFF" else nullcontext():
+                image.seek(number)
+                _check_size(image, n_bytes)  # pictures of a GIF may enlarge its canvas
+                if image.size != shape:
+                    continue  # a thumbnail or an overview of the first page
+                picture = _decoded(image)
+        except _DAMAGED as error:
+            place = f" at picture #{number:03d}" if count > 1 else ""
+            raise ReadError(f"is cut off or damaged{place} ({error}); fetch it again") from error
+        yield number, count, picture
 
 
-def _check_size(image: Any, n_bytes: int) -> None:
-    """Refuse what would not be decoded in reasonable memory, before it is."""
+def _check_size(image: Any, n_bytes: int, count: int = 1) -> None:
+    """Refuse what would not be decoded in reasonable memory and time, before it is."""
     check_shape(image.height, image.width, MAX_PICTURE_PIXELS)
-    if image.height * image.width > MAX_PIXELS_PER_BYTE * n_bytes:
-        raise ReadError(f"claims {image.width} x {image.height} pixels in {n_bytes} bytes; fetch it again")
+    if count * image.height * image.width > MAX_PIXELS_PER_BYTE * n_bytes:
+        times = f"{count} times " if count > 1 else ""
+        raise ReadError(
+            f"claims {times}{image.width} x {image.height} pixels in {n_bytes} bytes; fetch it again"
+        )
+
+
+def _check_scans(path: Path) -> None:
+    """Refuse a JPEG whose few bytes are decoded over and over."""
+    scans, tail = 0, b""
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            # 0xFF is followed by 0 inside coded data, so this pair begins a scan.
+            scans += (tail + block).count(b"\xff\xda")
+            tail = block[-1:]
+            if scans > MAX_SCANS:
+                raise ReadError(f"is a JPEG of more than {MAX_SCANS} scans; save it again as a plain one")
 
 
 def _count(image: Any) -> int:
@@ -264,8 +303,10 @@ def _tiff(path: Path) -> Picture:
     import tifffile
 
     try:
-        with quiet(), tifffile.TiffFile(path) as opened:
+        with quiet(), Whole(path) as file, tifffile.TiffFile(file) as opened:
             page: Any = opened.pages[0]
+            if not (isinstance(page.imagelength, int) and isinstance(page.imagewidth, int)):
+                raise ReadError("is a TIFF with several lengths or widths of one picture; fetch it again")
             check_shape(page.imagelength, page.imagewidth, MAX_PICTURE_PIXELS)
             # A compressed strip may unpack to a thousand times its size; Pillow's decoders are bounded,
             # tifffile's are not.
@@ -276,7 +317,7 @@ def _tiff(path: Path) -> Picture:
             check_bytes(file_size(path), start, page.imagelength * line_bytes, line_bytes)
             values = page.asarray()
             nodata, orientation = (getattr(page.tags.get(tag), "value", None) for tag in (42113, 274))
-    except (tifffile.TiffFileError, ValueError, TypeError, IndexError) as error:
+    except (tifffile.TiffFileError, RuntimeError, *_DAMAGED) as error:
         raise ReadError(f"is not a TIFF picture or damaged ({error}); fetch it again") from error
     if values.ndim == 3 and page.planarconfig == 2:
         values = np.moveaxis(values, 0, -1)

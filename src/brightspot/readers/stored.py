@@ -9,8 +9,10 @@ Sources: PDS Standards Reference 3.8; PDS4 information model (data types of Arra
 
 from __future__ import annotations
 
+import errno
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +20,7 @@ import numpy as np
 
 from brightspot.errors import ReadError
 from brightspot.readers import labels
-from brightspot.readers.guards import check_bytes, check_shape, escaped, file_size, quiet
+from brightspot.readers.guards import Whole, check_bytes, check_shape, escaped, file_size, quiet
 
 ISIS_LOWEST_VALID = -3.4028226e38
 """32-bit pixels below this are special in ISIS: NULL, low and high saturation."""
@@ -29,6 +31,13 @@ ISIS_HIGH_SATURATION = -3.4028231e38
 ABSURD = 1e30
 """Magnitude from which a value is one of the Standards' stand-ins (1E32 "unknown") or noise, not light."""
 
+HEADER_LIMIT = 400 * 2880
+"""Longest FITS header that is read, in bytes: 14,400 cards."""
+
+MAX_HDUS = 64
+"""Most parts of a FITS file that are searched for an image."""
+
+_END = b"END".ljust(80)
 _SAMPLE_KINDS = {
     "UNSIGNED_INTEGER": "u", "INTEGER": "i", "BIT_STRING": "u", "REAL": "f", "FLOAT": "f",
 }  # fmt: skip
@@ -194,7 +203,8 @@ def _block(
 
 def _offset(pointer: str, nested: Mapping[str, Any], size: int, needed: int) -> int:
     """First byte of an object from its pointer: a record, a byte, or the file's beginning."""
-    number = re.search(r"(?:^|,)\s*\(?\s*(\d{1,15})\s*(<\s*BYTES?\s*>)?\s*\)?\s*$", pointer, re.IGNORECASE)
+    close = re.sub(r"\s+", "", pointer)
+    number = re.search(r"(?:^|,)\(?(\d{1,15})(<BYTES?>)?\)?$", close, re.IGNORECASE)
     if number is None:
         if not pointer and size != needed:
             raise ReadError("has a label without a pointer to its pixels; fetch it again")
@@ -211,7 +221,7 @@ def _constants(block: Mapping[str, Any], keys: re.Pattern[str]) -> tuple[float, 
     """Special values of an image object; ``16#FF7FFFFB#`` is the bit pattern of a 32-bit float."""
     values = []
     for key, value in block.items():
-        number = labels.number_in(labels.plain(value)) if keys.fullmatch(key) else None
+        number = labels.number_in(labels.plain(value)) if _is(keys, key) else None
         if number is None:
             continue
         is_float = "REAL" in str(block.get("SAMPLE_TYPE", "")) or "FLOAT" in str(block.get("SAMPLE_TYPE", ""))
@@ -221,36 +231,81 @@ def _constants(block: Mapping[str, Any], keys: re.Pattern[str]) -> tuple[float, 
     return tuple(values)
 
 
-def _fits_open(path: Path) -> Any:
+def _is(keys: re.Pattern[str], key: str) -> bool:
+    return len(key) <= labels.MAX_KEY and keys.fullmatch(key) is not None
+
+
+@contextmanager
+def _fits_open(path: Path) -> Iterator[Any]:
+    """Parts of a FITS file; what astropy finds wrong with them, also later, is refused in one line."""
     from astropy.io import fits
 
     try:
-        return fits.open(path, memmap=False, do_not_scale_image_data=True, disable_image_compression=True)
-    except OSError as error:
-        raise ReadError(f"has a FITS header that cannot be read ({error}); fetch it again") from error
+        # Opened here: astropy leaves a file open that it refuses.
+        with (
+            Whole(path) as file,
+            fits.open(
+                file, memmap=False, do_not_scale_image_data=True, disable_image_compression=True
+            ) as hdus,
+        ):
+            yield hdus
+    except (OSError, KeyError, fits.VerifyError) as error:
+        # The system's word for a place beyond what a file can have.
+        what = "claims more than a file holds" if getattr(error, "errno", 0) == errno.EINVAL else error
+        raise ReadError(f"has a FITS header that cannot be read ({what}); fetch it again") from error
+
+
+def _check_header(path: Path, offset: int) -> None:
+    """Hold a header against the standard before astropy, which reads on until it meets an END, sees it.
+
+    Only asked of what astropy has to pass on its way to an image: what follows the image is left alone.
+
+    Raises
+    ------
+    ReadError
+        If it has no END within `HEADER_LIMIT`, or claims more axes or fields than FITS allows.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        start = file.read(HEADER_LIMIT)
+    if offset and not start.startswith(b"XTENSION"):
+        raise ReadError("is a FITS file without an image before its unreadable part; fetch it again")
+    for i in range(0, len(start), 80):
+        card = start[i : i + 80]
+        if card == _END:
+            return
+        count = re.match(rb"(NAXIS|TFIELDS) *= *([-+]?\d{1,70})", card)
+        if count and not 0 <= int(count.group(2)) <= 999:
+            said = count.group(2)[:20].decode()
+            raise ReadError(
+                f"has a FITS header that claims {count.group(1).decode()} = {said}; fetch it again"
+            )
+    raise ReadError("has a FITS header without END; fetch it again")
 
 
 def _read_fits(path: Path) -> Stored:
     """First image of a FITS file, as stored."""
     size = file_size(path)
-    start = labels.head(path, 400 * 2880)
-    if not re.search(rb"END {77}", start):
-        raise ReadError("has a FITS header without END; fetch it again")
+    _check_header(path, 0)
     with quiet(), _fits_open(path) as hdus:
-        for number in range(64):
+        for number in range(MAX_HDUS):
             try:
                 hdu = hdus[number]
             except IndexError:
                 break
-            header = hdu.header
-            if not hdu.is_image or header.get("NAXIS", 0) < 2:
+            if not hasattr(hdu, "fileinfo"):  # what astropy makes of a header that it cannot place
+                raise ReadError("has a FITS header that contradicts itself; fetch it again")
+            header, place = hdu.header, hdu.fileinfo()
+            if not hdu.is_image or (labels.number_in(header.get("NAXIS")) or 0) < 2:
+                if place["datLoc"] + place["datSpan"] < size:
+                    _check_header(path, place["datLoc"] + place["datSpan"])
                 continue
             axes = [labels.whole(header, f"NAXIS{i + 1}") for i in range(labels.whole(header, "NAXIS"))]
             if any(n != 1 for n in axes[2:]):
                 raise ReadError(f"has a FITS cube of {' x '.join(map(str, axes))}; give one image per file")
             item = abs(labels.whole(header, "BITPIX")) // 8
             if axes[0] > 0 and axes[1] > 0:
-                check_bytes(size, hdu.fileinfo()["datLoc"], axes[0] * axes[1] * item, axes[0] * item)
+                check_bytes(size, place["datLoc"], axes[0] * axes[1] * item, axes[0] * item)
             check_shape(axes[1], axes[0])
             pixels = np.asarray(hdu.data).reshape(axes[1], axes[0])
             facts = labels.flat_fits(header)
@@ -297,8 +352,8 @@ def _read_pds4(path: Path, data_path: Path) -> Stored:
         facts,
         array["scale"] or 1.0,
         array["shift"] or 0.0,
-        tuple(v for k, v in constants.items() if _MISSING_KEYS.fullmatch(k)),
-        tuple(v for k, v in constants.items() if _SATURATED_KEYS.fullmatch(k)),
+        tuple(v for k, v in constants.items() if _is(_MISSING_KEYS, k)),
+        tuple(v for k, v in constants.items() if _is(_SATURATED_KEYS, k)),
         default_up=is_dawn(facts),
         notes=notes,
     )
