@@ -35,8 +35,8 @@ FEATURES = (
     "plateau",  # share of the footprint above 0.8 of the peak
     "ring_highest",  # brightest of 16 directions just outside, over the peak
     "ring_share",  # fifth brightest of them
-    "ring_median",
-    "ring_lowest",
+    "ring_median",  # median of them
+    "ring_lowest",  # lowest of them
     "shade_share",  # share of the surroundings in shadow or sky
     "shade_beside",  # deepest run of shade beside it along the Sun's line, over the peak
     "shade_other_side",  # ... and on the other side
