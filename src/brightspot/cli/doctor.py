@@ -23,6 +23,8 @@ EXTRAS = {
     "fit": "fitting the judge anew",
     "peers": "comparing with other finders",
     "test": "running the tests",
+    "docs": "building the documentation",
+    "fuzz": "long fuzzing runs",
 }
 """What each extra gives."""
 
