@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from brightspot import batch, cli
-from brightspot.batch import detect_folder, merge_folders, plan, run, work
+from brightspot.batch import detect_folder, merge_folders, plan, pool, run, work
 from brightspot.errors import BrightspotError, UsageError
 from brightspot.finder import SpotFinder
 from brightspot.journal import JOURNAL, FolderLock, Journal, open_results
@@ -128,8 +128,14 @@ def test_failures_that_pass_are_tried_again(images, tmp_path, monkeypatch):
     assert rows(out)["1.png"]["overlay"] == "1.png.png"
 
 
+def fork_workers(monkeypatch) -> None:
+    """Fork, even where another test's cluster has left threads: the workers must have what is patched."""
+    monkeypatch.setattr(pool.threading, "active_count", lambda: 1)
+
+
 def trouble(monkeypatch, what) -> None:
     """Let something happen to the worker that has 2.png in hand."""
+    fork_workers(monkeypatch)
     usual = work.process_input
 
     def troubled(item, job):
@@ -187,6 +193,7 @@ def test_pictures_of_an_animation_before_the_bad_one_stand(tmp_path, monkeypatch
             die(signal.SIGSEGV)
         return usual(frame, job, start)
 
+    fork_workers(monkeypatch)
     monkeypatch.setattr(work, "process_frame", troubled)
     detect_folder(tmp_path / "images", tmp_path / "results", jobs=2, timeout_s=60, overlays=False)
     found = {name: row["status"] for name, row in rows(tmp_path / "results").items()}
