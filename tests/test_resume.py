@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -527,3 +528,31 @@ def test_the_lock_and_the_journal_do_not_outlive_an_error(images, tmp_path):
     Journal(out).close()
     assert len(run_again(images, out)) < 7
     assert len(rows(out)) == 7
+
+
+def test_a_name_that_is_no_utf8_costs_only_its_frame(images, tmp_path, capsys):
+    try:
+        shutil.copy(images / "0.png", os.fsdecode(os.fsencode(images) + b"/m\xff.png"))
+    except OSError:
+        pytest.skip("this file system takes only UTF-8 names")
+    for n_new in (None, 0):
+        summary = detect_folder(images, tmp_path / "results", jobs=1, overlays=False)
+        assert n_new is None or summary.n_new == n_new
+        assert "undecodable" in dict(summary.failures)[r"m\udcff.png"]
+        assert summary.n_ok == 6
+    with sqlite3.connect(tmp_path / "results" / JOURNAL) as db:
+        (text,) = db.execute("SELECT value FROM meta WHERE key = 'record'").fetchone()
+        db.execute(
+            "UPDATE meta SET value = ? WHERE key = 'record'", (text.replace("finished", "interrupted"),)
+        )
+    db.close()
+    assert cli.run(["report", str(tmp_path / "results")]) == 0
+    assert "the run is not finished (interrupted); 8 frames so far" in capsys.readouterr().err
+
+
+def test_a_full_disk_under_the_json_log_is_said(images, tmp_path, capsys):
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    command = ["detect", str(images / "0.png"), "--out", str(tmp_path / "r"), "--log-json", "/dev/full"]
+    assert cli.run([*command, "--no-overlays"]) == 0
+    assert "no more lines in the JSON log" in capsys.readouterr().err

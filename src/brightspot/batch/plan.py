@@ -99,7 +99,7 @@ def stamp_of(item: Input) -> str:
             facts = path.stat()
         except OSError:
             return ""
-        parts.append(f"{path.name}:{facts.st_size}:{facts.st_mtime_ns}:{facts.st_ctime_ns}")
+        parts.append(f"{storable(path.name)}:{facts.st_size}:{facts.st_mtime_ns}:{facts.st_ctime_ns}")
     return ";".join(parts) if item.files else ""
 
 
@@ -175,4 +175,9 @@ def source_of(task: Task) -> str:
         return task.urls[0]
     if not task.item.path.is_absolute():  # behind a URL, and not even to be opened there
         return task.item.name
-    return str(task.item.path).encode("utf-8", "backslashreplace").decode("utf-8")
+    return storable(str(task.item.path))
+
+
+def storable(text: str) -> str:
+    """Text that a journal takes: a file's name need not be UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from brightspot.cli.printing import DONE, Switch, print_json, print_table, printable
+from brightspot.cli.printing import DONE, Switch, print_json, print_table, printable, say_unfinished
 
 
 def export(
@@ -41,6 +41,7 @@ def export(
     """
     from brightspot.writers.export import export as write  # here, so that --help is quick
 
+    say_unfinished(results)
     done = write(results, format, out, force=force)
     for item in done:
         for note in item.notes:

@@ -71,3 +71,14 @@ def frames_of(paths: Sequence[str]) -> Iterator[tuple[Frame | None, str]]:
             yield None, str(error)
     if not found:
         raise UsageError(no_images(paths))
+
+
+def say_unfinished(folder: str) -> None:
+    """A line on stderr where a results folder is that of a run at work or ended early."""
+    from brightspot.journal import open_results
+
+    with open_results(folder) as results:
+        state = results.record.get("state")
+        if state != "finished":
+            frames = count(sum(results.counts().get(s, 0) for s in ("ok", "skipped", "failed")), "frame")
+            complain(f"{folder}: the run is not finished ({state}); {frames} so far", DONE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brightspot.cli.printing import DONE
+from brightspot.cli.printing import DONE, say_unfinished
 
 
 def report(folder: str, /) -> int:
@@ -16,6 +16,7 @@ def report(folder: str, /) -> int:
     from brightspot.journal import open_results  # here, so that --help is quick
     from brightspot.report import write_report
 
+    say_unfinished(folder)
     with open_results(folder) as results:
         print(write_report(results))
     return DONE

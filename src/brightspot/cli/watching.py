@@ -46,11 +46,11 @@ class Watcher:
                 self.log = open(log, "a", encoding="utf-8", buffering=1)  # noqa: PTH123, SIM115
             except OSError as error:
                 raise UsageError(f"--log-json {log}: {error.strerror}") from error
-        self._log("start", brightspot=__version__, out=out, host=platform.node(), process=os.getpid())
         self.bar: Progress | None = None
         self.task: Any = None
         if sys.stderr.isatty():
             self.bar, self.task = self._bar()
+        self._log("start", brightspot=__version__, out=out, host=platform.node(), process=os.getpid())
 
     def __enter__(self) -> Watcher:
         if self.bar is not None:
