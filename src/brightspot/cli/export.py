@@ -41,8 +41,8 @@ def export(
     """
     from brightspot.writers.export import export as write  # here, so that --help is quick
 
-    say_unfinished(results)
     done = write(results, format, out, force=force)
+    say_unfinished(results)
     for item in done:
         for note in item.notes:
             print(f"brightspot: {item.format}: {printable(note)}", file=sys.stderr)
