@@ -224,3 +224,9 @@ def test_memory_urls_with_a_failing_file(images, tmp_path, monkeypatch):
     again = detect_folder("memory://frames", tmp_path / "results", jobs=1)
     assert again.n_new == 1
     assert "1.png" not in dict(again.failures)
+
+
+def test_what_is_no_address_is_refused_at_once(images, tmp_path, capsys):
+    code = cli.run(["detect", str(images), "--out", str(tmp_path / "r"), "--scheduler", "garbage"])
+    assert code == 2
+    assert "'garbage' is no address: give one such as tcp://host:8786" in capsys.readouterr().err

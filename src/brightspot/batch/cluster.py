@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import threading
 import time
@@ -49,6 +50,9 @@ class Cluster:
     """
 
     def __init__(self, address: str, job: Job) -> None:
+        if not re.fullmatch(r"(\w+://.+|[^\s:/]+:\d+)", address):
+            # Else the library looks for a host of that name for most of a minute.
+            raise UsageError(f"--scheduler {address!r} is no address: give one such as tcp://host:8786")
         try:
             import distributed
         except ImportError as error:
