@@ -2,9 +2,9 @@
 
     python benchmarks/fit_judge.py [--frames 720] [--out src/brightspot/judge.npz]
 
-Frames are drawn by ``simulate.random_scene`` at six scales, one in four from its shifted ranges, a third
-seen as a stretched 8-bit JPEG, half as pictures without a label. Seeds
-below 100000 belong to the fit; benchmarks use others.
+Frames are drawn by ``simulate.random_scene`` at six scales and as oblique close-ups, one in four from its
+shifted ranges, a third seen as a stretched 8-bit JPEG, half as pictures without a label. Seeds below
+100000 belong to the fit; benchmarks use others.
 Needs scikit-learn (extra ``fit``).
 """
 
@@ -22,7 +22,8 @@ import scoring
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.isotonic import IsotonicRegression
 
-from brightspot import simulate
+from brightspot import ceres, simulate
+from brightspot.camera import Camera
 from brightspot.errors import NothingLit
 from brightspot.finder import SpotFinder
 from brightspot.frame import Frame, locate
@@ -30,6 +31,12 @@ from brightspot.pyramid import binnings, coarsen
 from brightspot.shading import FEATURES, too_sharp
 
 ALTITUDES_KM = (46_000.0, 33_000.0, 22_000.0, 13_600.0, 4_400.0, 1_470.0)
+CLOSE_UP_KM = (350.0, 4_000.0)
+KINDS = len(ALTITUDES_KM) + 1
+LOWEST_SUN_DEG = 78.0
+"""Greatest incidence in the middle of an oblique close-up."""
+
+CAMERA = Camera.framing_camera("FC2", 1)
 RISING = (
     "contrast_to_texture",
     "shade_beside",
@@ -57,13 +64,20 @@ SHAPE = {"bright": (300, 31, 0.06), "dark": (120, 12, 0.1)}
 
 
 def as_jpeg(frame: Frame, rng: np.random.Generator) -> Frame:
-    """The frame as a stretched 8-bit JPEG; half of them with clipped blacks, half with a bent scale."""
+    """The frame as a stretched 8-bit JPEG: clipped blacks, bent scale, sharpened, each in a part of them."""
     from PIL import Image
+    from scipy.ndimage import gaussian_filter
 
-    top = np.percentile(frame.image, rng.uniform(98.0, 99.9)) * rng.uniform(1.0, 2.5)
-    black = rng.uniform(0.0, 0.1) * top if rng.random() < 0.5 else 0.0
+    image = frame.image
+    if rng.random() < 0.3:
+        image = image + rng.uniform(0.2, 1.0) * (image - gaussian_filter(image, rng.uniform(0.8, 2.0)))
+    top = np.percentile(image, rng.uniform(98.0, 99.9)) * rng.uniform(1.0, 2.5)
+    black = 0.0
+    if rng.random() < 0.6:
+        # The sky's value and a little more, or a part of the ground where no sky is in view.
+        black = max(rng.uniform(0.0, 0.1) * top, float(np.percentile(image, rng.uniform(0.0, 5.0))))
     bend = rng.uniform(0.75, 1.3) if rng.random() < 0.5 else 1.0
-    shown = 255.0 * np.clip((frame.image - black) / (top - black), 0.0, 1.0) ** bend
+    shown = 255.0 * np.clip((image - black) / (top - black), 0.0, 1.0) ** bend
     buffer = io.BytesIO()
     Image.fromarray(np.round(shown).astype(np.uint8)).save(buffer, "JPEG", quality=int(rng.integers(80, 97)))
     image = np.asarray(Image.open(buffer), np.float32)
@@ -72,10 +86,27 @@ def as_jpeg(frame: Frame, rng: np.random.Generator) -> Frame:
     )
 
 
-def fitting_frame(seed: int) -> tuple[Frame, pd.DataFrame]:
-    """A frame of the fit and its truth."""
-    rng = np.random.default_rng([seed, 31])
-    altitude = ALTITUDES_KM[seed % len(ALTITUDES_KM)] * float(rng.uniform(0.85, 1.15))
+def oblique(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:
+    """The scene with the camera turned away from straight down, toward ground that is lit."""
+    middle = 0.5 * (scene.shape[1] - 1), 0.5 * (scene.shape[0] - 1)
+    to_limb = np.arcsin(ceres.MEAN_RADIUS_KM / (ceres.MEAN_RADIUS_KM + scene.altitude_km))
+    for _ in range(40):
+        pixels = np.tan(rng.uniform(0.3, 0.98) * to_limb) / CAMERA.mean_ifov_rad
+        side = rng.uniform(0.0, 2.0 * np.pi)
+        center = middle[0] + pixels * np.cos(side), middle[1] + pixels * np.sin(side)
+        turned = replace(scene, center_xy=center)
+        if float(simulate.viewing_geometry(turned).ground(*middle).incidence_deg) < LOWEST_SUN_DEG:
+            return turned
+    return scene
+
+
+def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
+    """The scene of a frame of the fit."""
+    kind = seed % KINDS
+    if kind < len(ALTITUDES_KM):
+        altitude = ALTITUDES_KM[kind] * float(rng.uniform(0.85, 1.15))
+    else:
+        altitude = float(np.exp(rng.uniform(*np.log(CLOSE_UP_KM))))
     scene = simulate.random_scene(seed, altitude, shifted=seed % 4 == 3)
     if rng.random() < 0.5:
         # Wider than is believed of Ceres: a judge that has seen only one kind of ground trusts it.
@@ -88,7 +119,13 @@ def fitting_frame(seed: int) -> tuple[Frame, pd.DataFrame]:
         )
     if altitude < 8_000.0 and rng.random() < 0.4:
         scene = replace(scene, random_spot_diameter_px=(8.0, 250.0), random_spots=6)
-    rendered = simulate.render(scene)
+    return scene if kind < len(ALTITUDES_KM) else oblique(scene, rng)
+
+
+def fitting_frame(seed: int) -> tuple[Frame, pd.DataFrame]:
+    """A frame of the fit and its truth."""
+    rng = np.random.default_rng([seed, 31])
+    rendered = simulate.render(fitting_scene(seed, rng))
     frame = rendered.frame
     if rng.random() < 0.35:
         frame = as_jpeg(frame, rng)
@@ -180,7 +217,7 @@ def fit(
     """Trees fitted to all frames, calibrated on scores that each fifth gets from the other four; record."""
     raw = np.zeros(len(label))
     for fold in range(5):
-        held = (seed // 6) % 5 == fold
+        held = (seed // KINDS) % 5 == fold
         model = new_model(polarity).fit(features[~held], label[~held], sample_weight=weight[~held])
         raw[held] = model.decision_function(features[held])
     use = weight > 0

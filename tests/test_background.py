@@ -43,7 +43,7 @@ def slow_block_means(image, usable, pedestal, floor, step, y0, x0, rows, columns
                 max(y0 + j * step, 0) : y0 + (j + 1) * step, max(x0 + i * step, 0) : x0 + (i + 1) * step
             ]
             value = image[window].astype(float) - pedestal
-            good = usable[window] & (value > floor)
+            good = usable[window] & (value > floor[j, i])
             if good.any():
                 mean[j, i] = value[good].mean()
                 share[j, i] = good.sum() / step**2
@@ -108,7 +108,8 @@ def test_block_means_equal_numpy(shape, step, floor, seed):
     image = rng.normal(1.0, 2.0, shape).astype(np.float32)
     usable = rng.random(shape) < rng.choice([0.1, 0.9, 1.0])
     rows, columns, y0, x0 = mesh_layout(shape, step)
-    args = (image, usable, np.float32(0.25), np.float32(floor), step, y0, x0, rows, columns)
+    floors = (floor + rng.normal(0.0, 0.5, (rows, columns))).astype(np.float32)
+    args = (image, usable, np.float32(0.25), floors, step, y0, x0, rows, columns)
     mean, share = kernels.block_means(*args)
     slow_mean, slow_share = slow_block_means(*args)
     np.testing.assert_allclose(mean, slow_mean, rtol=1e-5, atol=1e-5)
@@ -119,7 +120,8 @@ def test_block_means_equal_numpy(shape, step, floor, seed):
 def test_blocks_of_a_tiny_frame_stay_inside_it(shape):
     image = np.arange(1.0, 1.0 + shape[0] * shape[1], dtype=np.float32).reshape(shape)
     rows, columns, y0, x0 = mesh_layout(shape)
-    args = (image, everywhere(image), np.float32(0), np.float32(0), STEP, y0, x0, rows, columns)
+    floors = np.zeros((rows, columns), np.float32)
+    args = (image, everywhere(image), np.float32(0), floors, STEP, y0, x0, rows, columns)
     for fast, slow in zip(kernels.block_means(*args), slow_block_means(*args), strict=True):
         np.testing.assert_allclose(fast, slow, rtol=1e-6)
     assert y0 >= 0 and x0 >= 0
@@ -303,6 +305,18 @@ def test_far_from_the_light_there_is_no_level():
     assert np.isnan(background.level[far]).all()
     assert np.all(background.ratio[np.kron(far, np.ones((8, 8), bool))] == 0.0)
     assert np.isfinite(background.at(background.level, *np.nonzero(incidence < 60)[::-1])).all()
+
+
+def test_what_counts_as_lit_follows_the_light():
+    """Relief between 0.4 and 1.6 of the local light, a fifth in shadow, where the light falls to 0.08."""
+    rng = np.random.default_rng(5)
+    light = np.geomspace(1.0, 0.08, 256) * np.ones((256, 1))
+    relief = rng.uniform(0.4, 1.6, light.shape) * (rng.random(light.shape) > 0.2)
+    rows, columns, y0, x0 = mesh_layout(light.shape)
+    disk = light[y0 + STEP // 2 :: STEP, x0 + STEP // 2 :: STEP][:rows, :columns]
+    level = estimate_background((light * relief).astype(np.float32), everywhere(light), disk=disk).level
+    flat = np.nanmean(level / disk, axis=0)
+    assert flat == pytest.approx(np.full(columns, flat[0]), rel=0.03)
 
 
 def test_masked_pixels_say_nothing():

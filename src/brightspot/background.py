@@ -26,7 +26,16 @@ HALF_WINDOW = 5
 """Half-width of the window in blocks: the level follows what is wider than about 88 px."""
 
 LIT_FRACTION = 0.06
-"""A pixel is lit where it exceeds this share of the frame's bright surface."""
+"""Without geometry a pixel is lit where it exceeds this share of the frame's bright surface."""
+
+LIT_SHARE = 0.1
+"""With geometry: this share of the light that the disk function puts there, by the frame's typical surface."""
+
+FAINTEST_LIT = 0.01
+"""... and at least this share of the bright surface."""
+
+WELL_LIT = 0.3
+"""Disk function above which ground tells the typical surface."""
 
 SCATTER_FLOOR = 0.004
 """Scatter below which nothing is believed: flat fields are known to some 0.5 per cent."""
@@ -96,6 +105,18 @@ def _only_noise(image: np.ndarray, usable: np.ndarray, block_mean: np.ndarray) -
     return float(brightest) - typical < noise and typical < 5.0 * noise
 
 
+def _least_light(mean: np.ndarray, share: np.ndarray, disk: np.ndarray | None) -> np.ndarray:
+    """Mesh of the light above which a pixel is lit, float32, from means and shares of all of its pixels."""
+    measured = share > 0.25
+    bright = np.percentile(mean[measured], 90.0)
+    well_lit = measured & (disk > WELL_LIT) if disk is not None else np.zeros(mean.shape, bool)
+    if disk is None or not well_lit.any():
+        return np.full(mean.shape, LIT_FRACTION * bright, np.float32)
+    # A share of the local light: a share of the whole frame's would drop half of the ground in twilight.
+    here = LIT_SHARE * disk * np.median(mean[well_lit] / disk[well_lit])
+    return np.fmax(here, FAINTEST_LIT * bright).astype(np.float32)
+
+
 def estimate_background(
     image: np.ndarray,
     usable: np.ndarray,
@@ -136,13 +157,14 @@ def estimate_background(
     rows, columns, y0, x0 = mesh_layout(image.shape, step)
     layout = (step, y0, x0, rows, columns)
     pedestal32 = np.float32(pedestal)
-    mean, share = kernels.block_means(image, usable, pedestal32, np.float32(0.0), *layout)
+    no_floor = np.zeros((rows, columns), np.float32)
+    mean, share = kernels.block_means(image, usable, pedestal32, no_floor, *layout)
     bright = mean[share > 0.25]
     if bright.size == 0 or not np.any(bright > 0):
         raise NothingLit("nothing in the image is lit; give a frame that shows the sunlit surface")
     if _only_noise(image, usable, mean[share > 0.25]):
         raise NothingLit("nothing in the image is lit; give a frame that shows the sunlit surface")
-    floor = np.float32(LIT_FRACTION * np.percentile(bright, 90.0))
+    floor = _least_light(mean, share, disk)
     mean, share = kernels.block_means(image, usable, pedestal32, floor, *layout)
     lit = share > 0.5
     value = mean.astype(np.float64)
