@@ -1,10 +1,10 @@
 """Refit the judge (``src/brightspot/judge.npz``) to rendered frames.
 
-    python benchmarks/fit_judge.py [--frames 720] [--out src/brightspot/judge.npz]
+    python benchmarks/fit_judge.py [--frames 2100] [--out src/brightspot/judge.npz]
 
-Frames are drawn by ``simulate.random_scene`` at six scales and as oblique close-ups, one in four from its
-shifted ranges, a third seen as a stretched 8-bit JPEG, half as pictures without a label. Seeds below
-100000 belong to the fit; benchmarks use others.
+Frames are drawn by ``simulate.random_scene`` at the mission's altitudes, at any altitude and as oblique
+close-ups, one in four from its shifted ranges, a third seen as a stretched 8-bit JPEG, half as pictures
+without a label. Seeds below 100000 belong to the fit; benchmarks use others.
 Needs scikit-learn (extra ``fit``).
 """
 
@@ -15,6 +15,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,11 +29,25 @@ from brightspot.errors import NothingLit
 from brightspot.finder import SpotFinder
 from brightspot.frame import Frame, locate
 from brightspot.pyramid import binnings, coarsen
-from brightspot.shading import FEATURES, too_sharp
+from brightspot.segmentation import Segmentation
+from brightspot.shading import FEATURES, PAIR_FEATURES, pair_features, too_sharp
 
 ALTITUDES_KM = (46_000.0, 33_000.0, 22_000.0, 13_600.0, 4_400.0, 1_470.0)
+PHASES_OF_THE_MISSION = 1400
+"""Seeds to this one are drawn at the altitudes above, 15 % to either side, later ones at any of these."""
+
+ANY_KM = (1_000.0, 46_000.0)
 CLOSE_UP_KM = (350.0, 4_000.0)
 KINDS = len(ALTITUDES_KM) + 1
+PAIRED = 15
+"""In one of so many frames every spot has a close neighbour."""
+
+FARTHER_KM = 20_000.0
+"""Pictures from farther away may be enlarged: there the whole disk fits half of the frame."""
+
+BRIGHT_EJECTA = 0.15
+"""Excess of halos that are neither spot nor slope in a stretched picture, where no contrast is known."""
+
 LOWEST_SUN_DEG = 78.0
 """Greatest incidence in the middle of an oblique close-up."""
 
@@ -43,7 +58,6 @@ RISING = (
     "shade_other_side",
     "sun_line_net",
     "brightness",
-    "over_slope",
     "above_first_peer",
     "above_third_peer",
     "significance",
@@ -57,10 +71,10 @@ FALLING = (
     "half_bright_share",
     "as_bright_share",
     "surroundings_rms",
-    "incidence",
 )
-SHAPE = {"bright": (300, 31, 0.06), "dark": (120, 12, 0.1)}
-"""Trees, leaves and learning rate; there are fewer dark spots to learn from."""
+PAIRS_FALLING = ("saddle",)
+SHAPE = {"bright": (300, 31, 0.06), "dark": (120, 12, 0.1), "pair": (80, 8, 0.1)}
+"""Trees, leaves and learning rate; there are fewer dark spots to learn from, and still fewer pairs."""
 
 
 def as_jpeg(frame: Frame, rng: np.random.Generator) -> Frame:
@@ -103,10 +117,11 @@ def oblique(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:
 def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
     """The scene of a frame of the fit."""
     kind = seed % KINDS
-    if kind < len(ALTITUDES_KM):
+    if kind < len(ALTITUDES_KM) and seed <= PHASES_OF_THE_MISSION:
         altitude = ALTITUDES_KM[kind] * float(rng.uniform(0.85, 1.15))
     else:
-        altitude = float(np.exp(rng.uniform(*np.log(CLOSE_UP_KM))))
+        bounds = ANY_KM if kind < len(ALTITUDES_KM) else CLOSE_UP_KM
+        altitude = float(np.exp(rng.uniform(*np.log(bounds))))
     scene = simulate.random_scene(seed, altitude, shifted=seed % 4 == 3)
     if rng.random() < 0.5:
         # Wider than is believed of Ceres: a judge that has seen only one kind of ground trusts it.
@@ -119,6 +134,8 @@ def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
         )
     if altitude < 8_000.0 and rng.random() < 0.4:
         scene = replace(scene, random_spot_diameter_px=(8.0, 250.0), random_spots=6)
+    if seed % PAIRED == 0:
+        scene = replace(scene, random_spots=24, pair_fraction=1.0)
     return scene if kind < len(ALTITUDES_KM) else oblique(scene, rng)
 
 
@@ -126,13 +143,35 @@ def fitting_frame(seed: int) -> tuple[Frame, pd.DataFrame]:
     """A frame of the fit and its truth."""
     rng = np.random.default_rng([seed, 31])
     rendered = simulate.render(fitting_scene(seed, rng))
-    frame = rendered.frame
+    frame, truth = rendered.frame, rendered.truth
     if rng.random() < 0.35:
         frame = as_jpeg(frame, rng)
     if rng.random() < 0.5:
+        far = rendered.scene.altitude_km > FARTHER_KM
+        if frame.unit == "display" and far and rng.random() < 0.4:
+            frame, truth = twofold(frame, truth)
         # Where no limb can be fitted, a disk has no geometry either: the judge has to have seen that too.
         frame = unlabelled(frame) if seed % 5 else replace(frame, geometry=None)
-    return frame, rendered.truth
+    return frame, truth
+
+
+def twofold(frame: Frame, truth: pd.DataFrame) -> tuple[Frame, pd.DataFrame]:
+    """The middle of a picture enlarged two-fold, as distant disks are published; without geometry."""
+    from PIL import Image
+
+    rows, columns = frame.shape
+    y, x = rows // 4, columns // 4
+    middle = np.s_[y : y + rows // 2, x : x + columns // 2]
+    small = Image.fromarray(frame.image[middle].astype(np.uint8))
+    image = np.asarray(small.resize((columns, rows), Image.Resampling.BICUBIC), np.float32)
+    wide = replace(
+        frame, image=image, saturated=image >= 255, mask=np.zeros(image.shape, bool), geometry=None
+    )
+    truth = truth.assign(
+        x=2.0 * (truth["x"] - x) + 0.5, y=2.0 * (truth["y"] - y) + 0.5, diameter_px=2.0 * truth["diameter_px"]
+    )
+    inside = truth["x"].between(-0.5, columns - 0.5) & truth["y"].between(-0.5, rows - 0.5)
+    return wide, truth[inside].reset_index(drop=True)
 
 
 def unlabelled(frame: Frame) -> Frame:
@@ -140,8 +179,23 @@ def unlabelled(frame: Frame) -> Frame:
     return locate(replace(frame, geometry=None, scale=None, label={}, start_time=None, notes=()))
 
 
-def examples(frame: Frame, all_truth: pd.DataFrame) -> tuple[np.ndarray, ...] | None:
-    """Candidates of one frame: features, labels (1 spot, 0 not), polarity (1 dark), weights; None unlit."""
+class Examples(NamedTuple):
+    """Candidates of one frame: features, label (1 spot, 0 not), polarity (1 dark), weight.
+
+    ``pairs`` and ``two`` are of those candidates that lie on a spot and have a higher neighbour on one: what
+    `pair_features` gives, and whether these are two spots.
+    """
+
+    features: np.ndarray
+    label: np.ndarray
+    dark: np.ndarray
+    weight: np.ndarray
+    pairs: np.ndarray
+    two: np.ndarray
+
+
+def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
+    """Candidates of one frame and what they are; None where nothing is lit."""
     out = []
     for factor, corner in binnings(frame.shape):
         try:
@@ -149,10 +203,10 @@ def examples(frame: Frame, all_truth: pd.DataFrame) -> tuple[np.ndarray, ...] | 
         except NothingLit:
             break
         for dark, found, features, _ in candidates:
-            y, x = found.peak_yx.T * factor + 0.5 * (factor - 1) + np.array(corner[::-1])[:, None]
+            x, y = (found.peak_yx.T * factor + 0.5 * (factor - 1) + np.array(corner[::-1])[:, None])[::-1]
             truth = all_truth
             is_dark = truth["contrast"] < 1.0
-            # Bright ejecta of fresh craters (contrast below 1.25) are decoys.
+            # Bright ejecta of fresh craters (contrast below 1.25) are decoys where contrast has a meaning.
             spot = truth["visible"].astype(bool) & truth["is_spot"].astype(bool)
             truth = truth[(is_dark if dark else ~is_dark) & spot].reset_index(drop=True)
             strength = np.asarray(np.maximum(truth["contrast"], 1.0 / truth["contrast"]), float)
@@ -162,10 +216,41 @@ def examples(frame: Frame, all_truth: pd.DataFrame) -> tuple[np.ndarray, ...] | 
                 vague |= scoring.seen_diameter(truth) < 4.0 * factor
             on_spot = scoring.within(truth[~vague], x, y, factor)
             label = on_spot.astype(float)
-            weight = np.where(~on_spot & scoring.within(truth[vague], x, y, factor), 0.0, 1.0)
+            neither = scoring.within(truth[vague], x, y, factor)
+            if frame.unit == "display":
+                neither |= scoring.within(bright_ejecta(all_truth), x, y, factor)
+            weight = np.where(~on_spot & neither, 0.0, 1.0)
+            if dark and frame.unit == "display":
+                # Behind clipped blacks dark ground looks like a shadow: nothing is learnt of it there.
+                weight[on_spot] = 0.0
             weight[too_sharp(features)] = 0.0
-            out.append((features, label, np.full(len(x), int(dark)), weight))
-    return tuple(np.concatenate(part) for part in zip(*out, strict=True)) if out else None
+            pairs = pair_examples(found, features, truth[~vague], (x, y), factor)
+            out.append(Examples(features, label, np.full(len(x), int(dark)), weight, *pairs))
+    return Examples(*(np.concatenate(part) for part in zip(*out, strict=True))) if out else None
+
+
+def bright_ejecta(truth: pd.DataFrame) -> pd.DataFrame:
+    """Halos that a stretched picture may show as bright as what is asked for."""
+    return truth[~truth["is_spot"].astype(bool) & (truth["contrast"] > 1.0 + BRIGHT_EJECTA)]
+
+
+def pair_examples(
+    found: Segmentation,
+    features: np.ndarray,
+    truth: pd.DataFrame,
+    place: tuple[np.ndarray, np.ndarray],
+    factor: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbours that both lie on spots: what `pair_features` gives, and whether on two."""
+    if not len(truth) or not len(found.peak):
+        return np.empty((0, len(PAIR_FEATURES)), np.float32), np.empty(0, bool)
+    gap = np.hypot(
+        place[0][:, None] - np.asarray(truth["x"], float), place[1][:, None] - np.asarray(truth["y"], float)
+    )
+    gap /= 0.5 * np.asarray(truth["diameter_px"], float) + factor
+    spot = np.where(gap.min(axis=1) <= 1.0, gap.argmin(axis=1), -1)
+    use = (found.neighbour >= 0) & (spot >= 0) & (spot[found.neighbour] >= 0)
+    return pair_features(found, features)[use], (spot != spot[found.neighbour])[use]
 
 
 def export(model: HistGradientBoostingClassifier) -> dict[str, np.ndarray]:
@@ -201,14 +286,35 @@ def export(model: HistGradientBoostingClassifier) -> dict[str, np.ndarray]:
     }
 
 
-def new_model(polarity: str) -> HistGradientBoostingClassifier:
+def new_model(kind: str) -> HistGradientBoostingClassifier:
     """Small trees, monotone where physics says so."""
-    monotone = [1 if f in RISING else -1 if f in FALLING else 0 for f in FEATURES]
-    trees, leaves, rate = SHAPE[polarity]
+    if kind == "pair":
+        monotone = [-1 if f in PAIRS_FALLING else 0 for f in PAIR_FEATURES]
+    else:
+        monotone = [1 if f in RISING else -1 if f in FALLING else 0 for f in FEATURES]
+    trees, leaves, rate = SHAPE[kind]
     return HistGradientBoostingClassifier(
         max_iter=trees, max_leaf_nodes=leaves, learning_rate=rate, min_samples_leaf=25,
         l2_regularization=3.0, monotonic_cst=monotone, random_state=0, early_stopping=False,
     )  # fmt: skip
+
+
+def fit_pairs(
+    pairs: np.ndarray, two: np.ndarray, seed: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """Trees that part two places from the pieces of one; record with the errors on frames held back."""
+    said = np.zeros(len(two), bool)
+    for fold in range(5):
+        held = (seed // KINDS) % 5 == fold
+        said[held] = new_model("pair").fit(pairs[~held], two[~held]).predict(pairs[held])
+    record = {
+        "features": list(PAIR_FEATURES),
+        "two": int(two.sum()),
+        "one": int((~two).sum()),
+        "two_joined": round(float((~said[two]).mean()), 3),
+        "one_parted": round(float(said[~two].mean()), 3),
+    }
+    return export(new_model("pair").fit(pairs, two)), record
 
 
 def fit(
@@ -233,9 +339,24 @@ def fit(
     return data, {"candidates": int(use.sum()), "spots": int(label[use].sum())}
 
 
+def drawn(first: int, frames: int) -> dict[str, np.ndarray]:
+    """Examples of all frames; ``seed`` and ``pair_seed`` tell the frame of each row and pair."""
+    parts: list[tuple[np.ndarray, ...]] = []
+    for s in range(first, first + frames):
+        part = examples(*fitting_frame(s))
+        if part is None:
+            continue
+        parts.append((*part, np.full(len(part.label), s), np.full(len(part.two), s)))
+        print(f"frame {s}: {int(part.label.sum())} spots among {len(part.label)} candidates", flush=True)
+    names = (*Examples._fields, "seed", "pair_seed")
+    return {
+        name: np.concatenate(arrays) for name, arrays in zip(names, zip(*parts, strict=True), strict=True)
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=720)
+    parser.add_argument("--frames", type=int, default=2100)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument(
         "--cache", type=Path, nargs="*", help="reuse candidates, or keep them in the one given (.npz)"
@@ -243,31 +364,26 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("src/brightspot/judge.npz"))
     args = parser.parse_args()
     if args.cache and all(path.exists() for path in args.cache):
-        names = ("features", "label", "dark", "weight", "seed")
         kept = [np.load(path) for path in args.cache]
-        features, label, dark, weight, seed = (np.concatenate([k[name] for k in kept]) for name in names)
+        rows = {name: np.concatenate([k[name] for k in kept]) for name in kept[0].files}
     else:
-        parts = []
-        for s in range(args.first, args.first + args.frames):
-            part = examples(*fitting_frame(s))
-            if part is None:
-                continue
-            parts.append((*part, np.full(len(part[1]), s)))
-            print(f"frame {s}: {int(part[1].sum())} spots among {len(part[1])} candidates", flush=True)
-        features, label, dark, weight, seed = (np.concatenate(p) for p in zip(*parts, strict=True))
+        rows = drawn(args.first, args.frames)
         if args.cache:
-            np.savez(args.cache[0], features=features, label=label, dark=dark, weight=weight, seed=seed)
+            np.savez(args.cache[0], **rows)
     arrays: dict[str, np.ndarray] = {}
     record: dict[str, object] = {
-        "frames": len(np.unique(seed)),
-        "first_seed": int(seed.min()),
-        "last_seed": int(seed.max()),
+        "frames": len(np.unique(rows["seed"])),
+        "first_seed": int(rows["seed"].min()),
+        "last_seed": int(rows["seed"].max()),
         "features": list(FEATURES),
     }
     for polarity, value in (("bright", 0), ("dark", 1)):
-        use = dark == value
-        model, record[polarity] = fit(polarity, features[use], label[use], weight[use], seed[use])
+        use = rows["dark"] == value
+        columns = (rows[name][use] for name in ("features", "label", "weight", "seed"))
+        model, record[polarity] = fit(polarity, *columns)
         arrays |= {f"{polarity}_{name}": array for name, array in model.items()}
+    model, record["pair"] = fit_pairs(rows["pairs"], rows["two"], rows["pair_seed"])
+    arrays |= {f"pair_{name}": array for name, array in model.items()}
     np.savez_compressed(args.out, **arrays)
     args.out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB")

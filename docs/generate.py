@@ -18,7 +18,7 @@ from enum import IntFlag
 from pathlib import Path
 
 import brightspot
-from brightspot import catalog, cli, finder, segmentation, shading
+from brightspot import cli, finder, footprint, segmentation, shading
 from brightspot.catalog import COLUMNS, Flag
 from brightspot.completeness import tables as completeness
 from brightspot.journal import FRAME_COLUMNS
@@ -164,13 +164,10 @@ def numbers() -> dict[str, str]:
     values = {
         "saddle_share": segmentation.SADDLE_DEPTH_SHARE,
         "saddle_sigma": segmentation.SADDLE_DEPTH_SIGMA,
-        "merge_share": segmentation.MERGE_SADDLE_SHARE,
-        "merge_near": segmentation.MERGE_WITHIN,
-        "merge_near_share": segmentation.MERGE_WITHIN_SADDLE_SHARE,
         "candidate_excess": finder.CANDIDATE_EXCESS,
         "candidate_sigma": finder.CANDIDATE_SIGMA,
         "candidate_sigma_dark": finder.CANDIDATE_SIGMA_DARK,
-        "resolved": catalog.RESOLVED,
+        "resolved": footprint.RESOLVED,
         "repose": shading.ANGLE_OF_REPOSE_DEG,
     }
     return {name: f"{value:g}" for name, value in values.items()}

@@ -203,6 +203,8 @@ def test_nothing_found_leaves_no_folder(tmp_path):
         {"scale_km": 0.0},
         {"altitude_km": float("nan")},
         {"kernels": ["nowhere.bsp"]},
+        {"memory_gb": 0.001},
+        {"memory_gb": -1.0},
     ],
 )
 def test_wrong_options(folder, tmp_path, options):

@@ -9,8 +9,9 @@ import pytest
 
 from brightspot import ceres
 from brightspot.camera import Camera
-from brightspot.catalog import COLUMNS, RESOLVED, Flag, empty_catalog, flag_names, tabulate
+from brightspot.catalog import COLUMNS, Flag, empty_catalog, flag_names, tabulate
 from brightspot.finder import Detection, SpotFinder
+from brightspot.footprint import RESOLVED
 from brightspot.frame import Frame, locate
 from brightspot.geometry import ViewingGeometry
 from brightspot.scale import Scale, ScaleChoice

@@ -197,6 +197,31 @@ def test_what_cannot_be_fetched_is_said(tmp_path, capsys):
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.parametrize("place", ["missing.IMG", "missing.png", "nowhere/0.png", "nowhere/"])
+def test_what_a_server_does_not_have_is_said(served, tmp_path, capsys, place):
+    pytest.importorskip("aiohttp")
+    assert cli.run(["detect", f"{served}/{place}", "--out", str(tmp_path / "r")]) == 2
+    said = capsys.readouterr().err
+    assert said == f"brightspot: {served}/{place}: the server has no such file or folder; check the address\n"
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_file_that_the_server_does_not_list_is_found(images, served):
+    pytest.importorskip("aiohttp")
+    (images / "index.html").write_text("<a href='1.png'>one</a>")
+    try:
+        assert [remote.item.name for remote in find_remote(served)] == ["1.png"]
+        assert [remote.item.name for remote in find_remote(f"{served}/0.png")] == ["0.png"]
+    finally:
+        (images / "index.html").unlink()
+
+
+def test_an_unreachable_server_is_not_a_missing_file(tmp_path, capsys):
+    pytest.importorskip("aiohttp")
+    assert cli.run(["detect", "http://127.0.0.1:9/0.png", "--out", str(tmp_path / "r")]) == 2
+    assert "cannot be listed (Client" in capsys.readouterr().err
+
+
 def test_urls_and_paths_are_told_apart():
     assert is_url("s3://bucket/a.img")
     assert is_url("https://server/a.img")

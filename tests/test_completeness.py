@@ -11,7 +11,6 @@ import pytest
 
 import brightspot as bs
 from brightspot import cli, simulate
-from brightspot.catalog import find_place
 from brightspot.completeness import (
     Plan,
     Spot,
@@ -29,6 +28,7 @@ from brightspot.completeness.recovery import membrane, pair_up
 from brightspot.completeness.tables import poisson_interval, recovery_table
 from brightspot.errors import ScaleError, UsageError
 from brightspot.finder import SpotFinder
+from brightspot.footprint import find_place
 from brightspot.frame import Frame
 
 TILTED = np.array([[1.3, 0.2], [-0.1, 1.9]])
@@ -419,12 +419,24 @@ def test_wrong_use_is_refused_in_one_line(pictures, tmp_path, capsys):
         ["completeness", str(tmp_path / "nothing.img"), "--out", str(tmp_path / "new")],
         ["completeness", str(pictures / "a.png"), "--out", str(pictures)],
         ["completeness", str(pictures / "a.png"), "--out", str(tmp_path / "new"), "--jobs", "0"],
+        ["completeness", str(pictures / "a.png"), "--out", str(tmp_path / "new"), "--kernels", "nowhere.bsp"],
+        ["completeness", str(pictures / "a.png"), "--out", str(tmp_path / "new"), "--scale-km", "-1"],
         ["completeness", str(pictures / "a.png"), "--out", str(tmp_path / "new"), "--polarity", "dark",
          "--contrasts", "2"],
     ):  # fmt: skip
         assert cli.run(tokens) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "new").exists()
+
+
+def test_spots_that_fit_nowhere_are_no_result(pictures, tmp_path, capsys):
+    large = ["--diameters", "3000", "--contrasts", "2", "--n-spots", "3"]
+    assert cli.run(["completeness", str(pictures / "a.png"), "--out", str(tmp_path / "out"), *large]) == 1
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == "brightspot: a.png: room for none of 3 spots"
+    assert last.startswith("brightspot: none of the spots fits anywhere in these images: ask for smaller")
+    assert cli.run(["completeness", str(pictures / "broken.png"), "--out", str(tmp_path / "no"), *large]) == 1
+    assert "no spot was put in: no image could be used" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_keeps_what_is_done(pictures, tmp_path):

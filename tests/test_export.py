@@ -1,10 +1,13 @@
 """Exports, each read back by the program or library it is made for."""
 
 import csv
+import errno
 import gzip
 import io
 import json
+import os
 import sqlite3
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -464,6 +467,60 @@ def test_a_name_that_is_no_utf8_is_spelled_out(images, tmp_path):
     assert len(done) == len(FORMATS) - 1
     frame = pd.read_parquet(tmp_path / "detections.parquet")["frame"]
     assert set(frame) == {'caf\\udce9 {"}\n.IMG'}
+
+
+def no_room(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_full_disk_is_said_in_one_line(run, tmp_path, capsys, monkeypatch, name):
+    import pyogrio.errors
+    import pyogrio.raw
+
+    if name == "gpkg":
+
+        def full(*_, **__):
+            raise pyogrio.errors.FeatureError("Could not add feature: sqlite3_exec(...) failed: disk is full")
+
+        monkeypatch.setattr(pyogrio.raw, "write", full)
+    else:
+        monkeypatch.setitem(FORMATS, name, FORMATS[name]._replace(write=no_room))
+    assert cli.run(["export", str(run[0]), "--format", name, "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    file = tmp_path / FORMATS[name].file
+    advice = "the disk is full; free some space there, or choose another folder"
+    assert said == f"brightspot: {file} cannot be written: {advice}\n"
+    assert not file.exists()
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A file system of 64 kB with 8 left."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    (place / "ballast").write_bytes(bytes(56 << 10))
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_what_does_not_fit_leaves_nothing_half_written(run, full_disk, capsys):
+    for name in ("gpkg", "parquet", "fits", "votable"):
+        assert cli.run(["export", str(run[0]), "--format", name, "--out", str(full_disk)]) == 1
+        said = capsys.readouterr().err
+        assert said.startswith(f"brightspot: {full_disk / FORMATS[name].file} cannot be written: the disk is")
+        assert said.count("\n") == 1
+        assert [path.name for path in full_disk.iterdir()] == ["ballast"]
+    assert cli.run(["show", str(run[0]), "--sizes", "-o", str(full_disk / "sizes.png")]) == 1
+    assert "sizes.png cannot be written: the disk is full" in capsys.readouterr().err
+    subprocess.run(["mount", "-o", "remount,ro", full_disk], check=True)
+    assert cli.run(["show", str(run[0]), "--sizes", "-o", str(full_disk / "sizes.png")]) == 2
+    assert "sizes.png cannot be written: no permission to write there" in capsys.readouterr().err
 
 
 def test_an_empty_catalog_has_every_file(tmp_path):

@@ -8,7 +8,7 @@ from scipy import ndimage
 from scipy.special import ive
 
 from brightspot.background import estimate_background
-from brightspot.catalog import MEASURED, RESOLVED, measure_footprints, remove_psf, undilute
+from brightspot.footprint import MEASURED, RESOLVED, measure_footprints, remove_psf, undilute
 from brightspot.segmentation import segment_outliers
 
 PSF_FWHM = 1.4

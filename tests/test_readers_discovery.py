@@ -217,6 +217,19 @@ def test_links_in_circles(tmp_path):
     assert names(f"{tmp_path}/**/*.png").count("y.png") == 1
 
 
+def test_hard_links_are_files_of_their_own(tmp_path):
+    picture(tmp_path / "a/x.png")
+    (tmp_path / "b").mkdir()
+    os.link(tmp_path / "a/x.png", tmp_path / "a/y.png")
+    os.link(tmp_path / "a/x.png", tmp_path / "b/x.png")
+    (tmp_path / "a/link.png").symlink_to(tmp_path / "a/y.png")
+    (tmp_path / "again").symlink_to(tmp_path / "a", target_is_directory=True)
+    assert names(tmp_path) == ["a/link.png", "a/x.png", "b/x.png"]  # link.png stands for y.png
+    (tmp_path / "a/link.png").unlink()
+    assert names(tmp_path) == ["a/x.png", "a/y.png", "b/x.png"]
+    assert names(tmp_path / "a/x.png", tmp_path / "a/y.png") == ["x.png", "y.png"]
+
+
 def test_pipes_are_not_opened(tmp_path):
     os.mkfifo(tmp_path / "a.IMG")
     os.mkfifo(tmp_path / "b.LBL")

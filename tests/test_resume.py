@@ -1,7 +1,6 @@
-"""Runs taken up again, stopped, and troubled: by hanging, dying and swelling workers, by full disks."""
+"""Runs taken up again, stopped, and troubled by full disks and strange journals."""
 
 import csv
-import faulthandler
 import json
 import multiprocessing
 import os
@@ -20,7 +19,7 @@ import numpy as np
 import pytest
 
 from brightspot import batch, cli
-from brightspot.batch import detect_folder, merge_folders, plan, pool, run, work
+from brightspot.batch import detect_folder, merge_folders, plan, run, work
 from brightspot.errors import BrightspotError, UsageError
 from brightspot.finder import SpotFinder
 from brightspot.journal import JOURNAL, FolderLock, Journal, open_results
@@ -34,13 +33,17 @@ def save_ball(path: Path, shift: int = 0) -> Path:
     return path
 
 
-@pytest.fixture
-def images(tmp_path) -> Path:
+def save_images(folder: Path) -> Path:
     """Six pictures and a damaged one."""
     for k in range(6):
-        save_ball(tmp_path / "images" / f"{k}.png", k)
-    (tmp_path / "images" / "cut.png").write_bytes((tmp_path / "images" / "0.png").read_bytes()[:700])
-    return tmp_path / "images"
+        save_ball(folder / f"{k}.png", k)
+    (folder / "cut.png").write_bytes((folder / "0.png").read_bytes()[:700])
+    return folder
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    return save_images(tmp_path / "images")
 
 
 def rows(out: Path) -> dict[str, dict]:
@@ -127,79 +130,6 @@ def test_failures_that_pass_are_tried_again(images, tmp_path, monkeypatch):
     monkeypatch.setattr(work, "save_overlay", quick)
     assert run_again(images, out) == ["1.png"]
     assert rows(out)["1.png"]["overlay"] == "1.png.png"
-
-
-def fork_workers(monkeypatch) -> None:
-    """Fork, even where another test's cluster has left threads: the workers must have what is patched."""
-    monkeypatch.setattr(pool.threading, "active_count", lambda: 1)
-
-
-def trouble(monkeypatch, what) -> None:
-    """Let something happen to the worker that has 2.png in hand."""
-    fork_workers(monkeypatch)
-    usual = work.process_input
-
-    def troubled(item, job):
-        if item.name == "2.png":
-            what()
-        return usual(item, job)
-
-    monkeypatch.setattr(work, "process_input", troubled)
-
-
-def die(number: int) -> None:
-    faulthandler.disable()  # its pages of traceback belong to nobody here
-    os.kill(os.getpid(), number)
-
-
-def swell() -> None:
-    held = [bytearray(os.urandom(1 << 20)) * 64 for _ in range(40)]
-    time.sleep(30 + len(held))
-
-
-@pytest.mark.parametrize(
-    ("what", "options", "reason"),
-    [
-        (lambda: time.sleep(60), {"timeout_s": 4.0}, "took longer than 4 s and was ended (--timeout)"),
-        (swell, {"memory_gb": 1.0}, "needed more than 1 GiB of memory and was ended (--memory-gb)"),
-        (lambda: die(signal.SIGSEGV), {}, "its worker process died (SIGSEGV)"),
-        (
-            lambda: die(signal.SIGKILL),
-            {},
-            "its worker process died (SIGKILL; out of memory?)",
-        ),
-        (lambda: os._exit(3), {}, "its worker process died (exit code 3)"),
-    ],
-)
-@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked")
-def test_a_worker_in_trouble_costs_its_frame(images, tmp_path, monkeypatch, what, options, reason):
-    out = tmp_path / "results"
-    with monkeypatch.context() as patch:
-        trouble(patch, what)
-        summary = detect_folder(images, out, jobs=2, overlays=False, **options)
-    assert dict(summary.failures)["2.png"] == reason
-    assert (summary.n_ok, summary.n_failed) == (5, 2)
-    again = detect_folder(images, out, jobs=2, overlays=False, **options)
-    assert (again.n_new, again.n_ok) == (1, 6)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked")
-def test_pictures_of_an_animation_before_the_bad_one_stand(tmp_path, monkeypatch):
-    image = iio.imread(save_ball(tmp_path / "images" / "0.png"))
-    iio.imwrite(tmp_path / "images" / "turning.gif", np.stack([image, image.T, image[::-1]]), loop=0)
-    usual = work.process_frame
-
-    def troubled(frame, job, start=None):
-        if frame.name.endswith("#002"):
-            die(signal.SIGSEGV)
-        return usual(frame, job, start)
-
-    fork_workers(monkeypatch)
-    monkeypatch.setattr(work, "process_frame", troubled)
-    detect_folder(tmp_path / "images", tmp_path / "results", jobs=2, timeout_s=60, overlays=False)
-    found = {name: row["status"] for name, row in rows(tmp_path / "results").items()}
-    names = ["0.png", "turning.gif#000", "turning.gif#001", "turning.gif#002"]
-    assert found == dict(zip(names, ["ok", "ok", "ok", "failed"], strict=True))
 
 
 def begin(images: Path, out: Path, *options: str) -> multiprocessing.Process:

@@ -10,7 +10,7 @@ from scipy import ndimage
 from brightspot import articles, scale
 from brightspot.camera import Camera
 from brightspot.errors import GeometryError, ScaleError, UsageError
-from brightspot.frame import Frame, locate
+from brightspot.frame import Frame, check_told, locate
 from brightspot.limb import LimbFit
 from brightspot.simulate import Scene, render
 
@@ -210,6 +210,21 @@ def test_other_bodies_get_nothing_of_ceres(april):
 def test_impossible_wishes(april, asked):
     with pytest.raises(UsageError):
         locate(april, **asked)
+
+
+def test_what_the_user_says_is_checked_once(tmp_path):
+    kernel = tmp_path / "a.tls"
+    kernel.write_text("")
+    assert check_told(2, None, [kernel], jobs=3) == (2.0, None, (str(kernel),))
+    for wrong in (
+        {"scale_km": 1.0, "altitude_km": 2.0},
+        {"scale_km": 0.0},
+        {"altitude_km": -3.0},
+        {"kernels": ["nowhere.bsp"]},
+        {"jobs": 0},
+    ):
+        with pytest.raises(UsageError):
+            check_told(**wrong)
 
 
 def test_kernels_that_are_not_there_leave_the_label(april):

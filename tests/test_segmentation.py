@@ -234,13 +234,13 @@ def ridge_of_three() -> tuple[Background, Segmentation]:
     return background, segment_outliers(background, mesh_of(background, 0.05))
 
 
-def test_what_is_believed_is_joined_over_shallow_saddles(monkeypatch):
+def test_pieces_of_what_is_believed_are_joined(monkeypatch):
     monkeypatch.setattr(station, "SADDLE_DEPTH_SHARE", 0.1)
-    monkeypatch.setattr(station, "MERGE_SADDLE_SHARE", 0.4)
     background, found = ridge_of_three()
     assert found.peak_yx[:, 1].tolist() == [30, 44, 58, 85]
     assert found.neighbour.tolist() == [-1, 0, 1, -1]
-    joined, root = merge_believed(found, np.ones(4, bool), background.smooth)
+    pieces = np.zeros(4, bool)
+    joined, root = merge_believed(found, np.ones(4, bool), pieces, background.smooth)
     assert root.tolist() == [0, 0, 0, 3]
     assert set(np.unique(joined.labels)) == {0, 1, 4}
     one = joined.labels == 1
@@ -254,20 +254,19 @@ def test_what_is_believed_is_joined_over_shallow_saddles(monkeypatch):
         assert joined.saddle[k] == 0.0
 
 
-def test_a_neighbour_that_is_not_believed_stays_apart(monkeypatch):
+def test_what_is_not_believed_or_two_stays_apart(monkeypatch):
     monkeypatch.setattr(station, "SADDLE_DEPTH_SHARE", 0.1)
-    monkeypatch.setattr(station, "MERGE_SADDLE_SHARE", 0.4)
     background, found = ridge_of_three()
-    joined, root = merge_believed(found, np.array([True, False, True, True]), background.smooth)
-    assert root.tolist() == [0, 1, 2, 3]  # the one between them is a wall
-    np.testing.assert_array_equal(joined.labels, found.labels)
-    monkeypatch.setattr(station, "MERGE_SADDLE_SHARE", 0.99)
-    joined, root = merge_believed(found, np.ones(4, bool), background.smooth)
-    assert root.tolist() == [0, 1, 2, 3]
-    np.testing.assert_array_equal(joined.saddle, found.saddle)
-    nothing, root = merge_believed(found, np.zeros(4, bool), background.smooth)
-    assert root.tolist() == [0, 1, 2, 3]
-    np.testing.assert_array_equal(nothing.labels, found.labels)
+    everything, nothing = np.ones(4, bool), np.zeros(4, bool)
+    for believed, two in (
+        (np.array([True, False, True, True]), nothing),  # the one between them is a wall
+        (everything, everything),
+        (nothing, nothing),
+    ):
+        same, root = merge_believed(found, believed, two, background.smooth)
+        assert root.tolist() == [0, 1, 2, 3]
+        np.testing.assert_array_equal(same.labels, found.labels)
+        np.testing.assert_array_equal(same.saddle, found.saddle)
 
 
 def test_noise_on_a_deposit_does_not_split_it():

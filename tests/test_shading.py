@@ -13,15 +13,18 @@ import brightspot
 from brightspot._kernels import shading as kernels
 from brightspot.background import estimate_background
 from brightspot.photometry import disk_function
-from brightspot.segmentation import segment_outliers
+from brightspot.segmentation import Segmentation, segment_outliers
 from brightspot.shading import (
     ANGLE_OF_REPOSE_DEG,
     FEATURES,
     HOPELESS,
     NO_SLOPE_DEG,
+    PAIR_FEATURES,
     albedo_confidence,
+    are_two,
     describe,
     facet_emission,
+    pair_features,
     reasons,
     slope_gain,
     slope_needed_deg,
@@ -235,6 +238,8 @@ def test_the_judges_file_is_whole(polarity):
     assert np.all(np.diff(model["score"]) > 0)
     assert np.all(np.diff(model["probability"]) >= 0)
     assert 0.0 <= min(model["probability"]) <= max(model["probability"]) <= 1.0
+    assert RECORD["pair"]["features"] == list(PAIR_FEATURES)
+    assert max(judge("pair")["feature"]) < len(PAIR_FEATURES)
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -255,6 +260,71 @@ def test_confidence_is_the_judges(dark):
     assert np.all(expected[~on] < 0.5)
     assert np.all((found >= 0.0) & (found <= 1.0))
     assert albedo_confidence(np.zeros((0, len(FEATURES)), np.float32), dark=dark).shape == (0,)
+
+
+# ---------------------------------------------------------------- two places or one
+
+
+def objects_of(picture: np.ndarray) -> tuple[Segmentation, np.ndarray]:
+    """Objects of a picture (1: the surface) with a little noise, and their features."""
+    picture = picture * np.random.default_rng(1).normal(1.0, 0.005, picture.shape)
+    background = estimate_background(picture.astype(np.float32), np.ones(picture.shape, bool))
+    found = segment_outliers(background, np.maximum(0.15, 2 * background.rms).astype(np.float32))
+    return found, describe(background, found, np.full(len(found.peak), np.nan), None, dark=False)
+
+
+def disc(x, y, radius, size=128):
+    yy, xx = np.mgrid[:size, :size]
+    return np.clip(radius + 0.5 - np.hypot(xx - x, yy - y), 0.0, 1.0)
+
+
+def test_are_two_is_the_trees():
+    rng = np.random.default_rng(4)
+    rows = rng.uniform(0.0, 6.0, (50, len(PAIR_FEATURES))).astype(np.float32)
+    rows[:, 0] = rng.uniform(0.0, 0.75, 50)
+    model = judge("pair")
+    score = np.array([sum_slowly(row, model) for row in rows]) + model["base"]
+    assert are_two(rows).tolist() == (score > 0.0).tolist()
+    assert 0 < are_two(rows).sum() < 50
+    assert are_two(rows[:0]).shape == (0,)
+
+
+def test_what_is_known_of_a_pair():
+    picture = 1.0 + 2.0 * disc(50, 64, 4.0) + 1.2 * disc(58.5, 64, 3.0)
+    found, features = objects_of(ndimage.gaussian_filter(picture, 0.8))
+    rows = pair_features(found, features)
+    assert rows.shape == (2, len(PAIR_FEATURES))
+    assert rows.dtype == np.float32
+    low = int(np.argmin(found.peak))
+    assert np.isnan(rows[1 - low]).all()  # the higher one has no higher neighbour
+    row = dict(zip(PAIR_FEATURES, rows[low].tolist(), strict=True))
+    assert row["distance"] == pytest.approx(8.5, abs=2.0)
+    assert row["share"] == pytest.approx(0.6, abs=0.03)
+    assert row["radius"] == pytest.approx(3.0, abs=0.4)
+    assert row["other_radius"] == pytest.approx(4.0, abs=0.4)
+    assert row["saddle"] == pytest.approx(found.saddle[low] / found.peak[low])
+    assert row["filling"] == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("gap", [7.5, 8.5])
+@pytest.mark.parametrize("fainter", [0.6, 1.0])
+def test_two_discs_are_two(gap, fainter):
+    picture = 1.0 + 2.0 * disc(60, 64, 3.5) + 1.99 * fainter * disc(60 + gap, 66, 3.2)
+    found, features = objects_of(ndimage.gaussian_filter(picture, 0.8))
+    apart = found.neighbour >= 0
+    assert apart.sum() == 1
+    assert are_two(pair_features(found, features))[apart].all()
+
+
+def test_a_torn_deposit_is_one():
+    said = []
+    for seed in range(8):
+        texture = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(128, 128)), 1.6)
+        deposit = disc(64, 64, 13.0) * np.clip(1.0 + 0.6 * texture / texture.std(), 0.2, None)
+        found, features = objects_of(ndimage.gaussian_filter(1.0 + deposit, 0.6))
+        said += are_two(pair_features(found, features))[found.neighbour >= 0].tolist()
+    assert len(said) >= 10
+    assert np.mean(said) <= 0.2
 
 
 # ---------------------------------------------------------------- features

@@ -1,7 +1,9 @@
 """Tables and records, read back by other programs' rules: csv, json and pandas."""
 
 import csv
+import errno
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from brightspot import writers
 from brightspot.catalog import COLUMNS, empty_catalog
-from brightspot.errors import GeometryError, UsageError
+from brightspot.errors import BrightspotError, GeometryError, UsageError
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), np.float32("nan"), float("inf"), pd.NA, pd.NaT])
@@ -82,6 +84,21 @@ def test_rows_are_on_disk_at_once(tmp_path):
     table.write([{"a": 1}])
     assert (tmp_path / "t.csv").read_text() == "a\n1\n"
     table.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "a.csv cannot be written: the disk is full; free some space there, or choose"),
+        (errno.EROFS, "a.csv cannot be written: no permission (Read-only file system); change the access"),
+        (errno.EIO, "a.csv cannot be written (Input/output error); mend that, or choose another folder"),
+    ],
+)
+def test_what_cannot_be_written_is_named(number, said):
+    with pytest.raises(BrightspotError) as caught, writers.saving(Path("a.csv")):
+        raise OSError(number, os.strerror(number))
+    assert str(caught.value).startswith(said)
+    assert caught.value.__cause__.errno == number  # another attempt may end otherwise
 
 
 def test_catalog_reads_back(tmp_path):

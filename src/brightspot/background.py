@@ -29,7 +29,7 @@ LIT_FRACTION = 0.06
 """Without geometry a pixel is lit where it exceeds this share of the frame's bright surface."""
 
 LIT_SHARE = 0.1
-"""With geometry: this share of the light that the disk function puts there, by the frame's typical surface."""
+"""With geometry: this share of the light that the disk function gives a typical surface there."""
 
 FAINTEST_LIT = 0.01
 """... and at least this share of the bright surface."""

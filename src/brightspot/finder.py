@@ -269,12 +269,13 @@ class SpotFinder:
             threshold = np.where(searched, least, np.inf).astype(np.float32)
             found = segment_outliers(background, threshold, dark=dark)
             azimuth = np.full(len(found.peak), from_relief)
-            incidence = None
+            incidence = emission = None
             if frame.geometry is not None:
                 y, x = found.peak_yx.T
                 ground = frame.geometry.ground(x, y)
-                azimuth, incidence = ground.sun_azimuth_deg, ground.incidence_deg
-            features = describe(background, found, azimuth, gain, incidence, dark=dark)
+                azimuth = ground.sun_azimuth_deg
+                incidence, emission = ground.incidence_deg, ground.emission_deg
+            features = describe(background, found, azimuth, gain, incidence, emission, dark=dark)
             out.append(Candidates(dark, found, features, searched))
         return background, out
 
@@ -313,10 +314,11 @@ class SpotFinder:
         """
         import numpy as np
 
-        from brightspot.catalog import complete_rows, enlarged, measure_footprints
+        from brightspot.catalog import complete_rows
+        from brightspot.footprint import enlarged, measure_footprints
         from brightspot.pyramid import LEAST_COARSE_WIDTH
         from brightspot.segmentation import merge_believed
-        from brightspot.shading import albedo_confidence
+        from brightspot.shading import albedo_confidence, are_two, pair_features
 
         dark, found, features, searched = candidates
         if len(found.peak) == 0:
@@ -324,7 +326,8 @@ class SpotFinder:
         confidence = albedo_confidence(features, dark=dark)
         large = found.n_pixels * factor**2 >= self.n_pixels
         believed = large & (confidence >= self.min_confidence)
-        found, root = merge_believed(found, believed, background.smooth, dark=dark)
+        two = are_two(pair_features(found, features))
+        found, root = merge_believed(found, believed, two, background.smooth, dark=dark)
         good = large if self.keep_all else believed
         chosen = np.flatnonzero(good & (root == np.arange(len(root))))
         if len(chosen) == 0:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -98,6 +99,52 @@ class Frame:
         return self.unit == "display"
 
 
+class Told(NamedTuple):
+    """What the user says of every frame, checked: at most one of the two numbers."""
+
+    scale_km: float | None
+    altitude_km: float | None
+    kernels: tuple[str, ...]
+
+
+def check_told(
+    scale_km: float | None = None,
+    altitude_km: float | None = None,
+    kernels: Iterable[str | os.PathLike[str]] = (),
+    *,
+    jobs: int | None = None,
+) -> Told:
+    """Refuse what no frame could be located with, before any of them is read.
+
+    Parameters
+    ----------
+    scale_km, altitude_km : float, optional
+        Kilometres per pixel, or kilometres above the surface.
+    kernels : iterable of path-like
+        SPICE kernels or metakernels.
+    jobs : int, optional
+        Worker processes that are to do it.
+
+    Raises
+    ------
+    UsageError
+        If a number is out of range, both numbers are given, or a kernel is no file.
+    """
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"jobs must be 1 or more, not {jobs}")
+    if scale_km is not None and altitude_km is not None:
+        raise UsageError("give either a scale in km per pixel or an altitude in km, not both")
+    if scale_km is not None:
+        scale_km = scales.positive(scale_km, "scale", "kilometres per pixel")
+    if altitude_km is not None:
+        altitude_km = scales.positive(altitude_km, "altitude", "kilometres above the surface")
+    files = tuple(os.fspath(kernel) for kernel in kernels)
+    for kernel in files:
+        if not Path(kernel).is_file():
+            raise UsageError(f"{kernel}: no such kernel file")
+    return Told(scale_km, altitude_km, files)
+
+
 def locate(
     frame: Frame,
     *,
@@ -131,12 +178,8 @@ def locate(
     UsageError
         If a value given is impossible.
     """
-    if scale_km is not None and altitude_km is not None:
-        raise UsageError("give either a scale in km per pixel or an altitude in km, not both")
-    if scale_km is not None:
-        scale_km = scales.positive(scale_km, "scale", "kilometres per pixel")
-    if altitude_km is not None:
-        altitude_km = scales.positive(altitude_km, "altitude", "kilometres above the surface")
+    # A kernel that is missing costs its view, not the frame: the label may have one.
+    scale_km, altitude_km, _ = check_told(scale_km, altitude_km)
     if frame.target not in (None, "CERES"):
         return _another_body(frame, scale_km, altitude_km)
     notes = list(frame.notes)

@@ -203,14 +203,13 @@ def number_footprints(shape: tuple[int, int], parts: list[Part]) -> np.ndarray:
     """Image of detection numbers, (rows, columns) int32; finer footprints lie on top."""
     labels = np.zeros(shape, np.int32)
     for part in parts:
-        table = np.zeros(int(part.found.labels.max()) + 1, np.int32)
-        table[part.rows["_object"] + 1] = part.rows["detection_id"]
-        footprints = table[part.found.labels]
-        if part.factor > 1:
-            wide = np.zeros(shape, np.int32)
-            block = np.kron(footprints, np.ones((part.factor, part.factor), np.int32))
-            x0, y0 = part.corner
-            wide[y0 : y0 + block.shape[0], x0 : x0 + block.shape[1]] = block
-            footprints = wide
-        labels = np.where(labels > 0, labels, footprints)
+        x0, y0 = part.corner if part.factor > 1 else (0, 0)
+        for o, number in zip(part.rows["_object"], part.rows["detection_id"], strict=True):
+            first_y, first_x, last_y, last_x = part.found.box[o]
+            own = part.found.labels[first_y : last_y + 1, first_x : last_x + 1] == o + 1
+            if part.factor > 1:
+                own = np.kron(own, np.ones((part.factor, part.factor), bool))
+            y, x = y0 + first_y * part.factor, x0 + first_x * part.factor
+            window = labels[y : y + own.shape[0], x : x + own.shape[1]]
+            window[own & (window == 0)] = number
     return labels

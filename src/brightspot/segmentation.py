@@ -21,20 +21,11 @@ from brightspot.background import Background
 SADDLE_DEPTH_SHARE = 0.25
 """A fainter neighbour stays apart where it stands this share of its height above the saddle."""
 
-MERGE_SADDLE_SHARE = 0.45
-"""Of two places both believed to be albedo, the fainter joins if the saddle reaches this share of it."""
-
-UNRESOLVED_RADIUS, UNRESOLVED_SADDLE_SHARE = 2.4, 0.85
-"""... or this share where the larger one's radius in pixels is below this: there the PSF fills the saddle."""
-
 SADDLE_DEPTH_SIGMA = 2.0
 """... and at least this many local scatters."""
 
 FOOTPRINT_SHARE = 0.5
 """A footprint holds the pixels above this share of the peak: half maximum."""
-
-MERGE_WITHIN, MERGE_WITHIN_SADDLE_SHARE = 1.3, 0.25
-"""... or a quarter of it, where it lies within this many radii of the higher one: a torn edge, not a pair."""
 
 
 class Segmentation(NamedTuple):
@@ -102,12 +93,12 @@ def segment_outliers(background: Background, threshold: np.ndarray, *, dark: boo
 
 
 def merge_believed(
-    found: Segmentation, believed: np.ndarray, smooth: np.ndarray, *, dark: bool = False
+    found: Segmentation, believed: np.ndarray, two: np.ndarray, smooth: np.ndarray, *, dark: bool = False
 ) -> tuple[Segmentation, np.ndarray]:
     """Join what belongs to one deposit, once it is known what is albedo.
 
     Before that, a spot must not be swallowed by the crater wall beside it, so peaks are kept apart at
-    shallow saddles. Among those believed, only deep ones part two places.
+    shallow saddles.
 
     Parameters
     ----------
@@ -115,6 +106,8 @@ def merge_believed(
         The objects.
     believed : numpy.ndarray
         (n,) bool, which of them are taken for albedo.
+    two : numpy.ndarray
+        (n,) bool, which of them are not a piece of their higher neighbour: see `shading.are_two`.
     smooth : numpy.ndarray
         (rows, columns) float32, the smoothed levelled image.
     dark : bool
@@ -127,13 +120,7 @@ def merge_believed(
         (n,) the index of the object that each one belongs to now.
     """
     partner = found.neighbour
-    step = found.peak_yx - found.peak_yx[partner]
-    radius = np.sqrt(found.n_pixels / np.pi)
-    within = np.hypot(step[:, 0], step[:, 1]) <= MERGE_WITHIN * (radius[partner] + 1.0)
-    deep = np.where(within, MERGE_WITHIN_SADDLE_SHARE, MERGE_SADDLE_SHARE)
-    resolved = np.maximum(radius, radius[partner]) >= UNRESOLVED_RADIUS
-    deep = np.where(resolved, deep, UNRESOLVED_SADDLE_SHARE)
-    joins = believed & (partner >= 0) & (found.saddle >= deep * found.peak)
+    joins = believed & (partner >= 0) & ~two
     joins[joins] &= believed[partner[joins]]
     root = np.where(joins, partner, np.arange(len(found.peak)))
     if not joins.any():

@@ -62,8 +62,20 @@ FEATURES = (
     "as_bright_share",  # ... above 0.8 of it
     "surroundings_rms",  # root mean square of the surroundings, over the peak
     "along_tilt",  # difference between the two sides along the Sun's line, over the peak
+    "emission",  # degrees, where the geometry is known
 )
 """Names of the features, in the order of the kernel's columns."""
+
+PAIR_FEATURES = (
+    "saddle",  # highest saddle to a neighbour over the object's peak
+    "radius",  # of the circle with the footprint's area, pixels
+    "other_radius",  # ... of the higher neighbour's
+    "distance",  # from peak to peak, pixels
+    "share",  # peak over the higher neighbour's
+    "filling",  # as in `FEATURES`
+    "other_filling",  # ... of the higher neighbour
+)
+"""What tells two places from the pieces of one, an object and its higher neighbour; in the columns' order."""
 
 ANGLE_OF_REPOSE_DEG = 35.0
 """Steepest lasting slope of loose material, degrees; about 35 (unverified for Ceres)."""
@@ -96,6 +108,7 @@ def describe(
     sun_azimuth_deg: np.ndarray,
     slope_gain: np.ndarray | None,
     incidence_deg: np.ndarray | None = None,
+    emission_deg: np.ndarray | None = None,
     *,
     dark: bool,
 ) -> np.ndarray:
@@ -110,6 +123,8 @@ def describe(
         not known. Either end will do.
     slope_gain : numpy.ndarray or None
         Mesh from `slope_gain`; None without geometry.
+    incidence_deg, emission_deg : numpy.ndarray or None
+        (n,) angles at the objects; None without geometry.
     dark : bool
         The objects are darker than their surroundings.
 
@@ -131,7 +146,6 @@ def describe(
         background.ratio, background.smooth, s.labels, -1 if dark else 1, s.peak, s.peak_yx, s.saddle, s.box,
         s.n_pixels, s.neighbour, background.rms, light, gain,
         np.radians(np.asarray(sun_azimuth_deg, np.float64)),
-        np.full(len(s.peak), np.nan) if incidence_deg is None else np.asarray(incidence_deg, np.float64),
         SHARPEST, background.step, background.y0, background.x0, features,
     )  # fmt: skip
     first, third = np.empty(len(s.peak), np.float32), np.empty(len(s.peak), np.float32)
@@ -140,6 +154,8 @@ def describe(
     )
     features[:, FEATURES.index("above_first_peer")] = first
     features[:, FEATURES.index("above_third_peer")] = third
+    for name, angle_deg in (("incidence", incidence_deg), ("emission", emission_deg)):
+        features[:, FEATURES.index(name)] = np.nan if angle_deg is None else angle_deg
     return features
 
 
@@ -213,6 +229,69 @@ def too_sharp(features: np.ndarray) -> np.ndarray:
     return features[:, FEATURES.index("sharpness")] < SHARPEST
 
 
+def pair_features(segmentation: Segmentation, features: np.ndarray) -> np.ndarray:
+    """What is known of each object and its higher neighbour together.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+        The objects.
+    features : numpy.ndarray
+        (n, len(FEATURES)) float32, from `describe`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, len(PAIR_FEATURES)) float32; NaN in the rows of objects without a higher neighbour.
+    """
+    other = segmentation.neighbour
+    radius = np.sqrt(segmentation.n_pixels / np.pi)
+    step = segmentation.peak_yx - segmentation.peak_yx[other]
+    filling = features[:, FEATURES.index("filling")]
+    out = np.column_stack(
+        [
+            segmentation.saddle / segmentation.peak,
+            radius,
+            radius[other],
+            np.hypot(step[:, 0], step[:, 1]),
+            segmentation.peak / segmentation.peak[other],
+            filling,
+            filling[other],
+        ]
+    ).astype(np.float32)
+    out[other < 0] = np.nan
+    return out
+
+
+def are_two(pairs: np.ndarray) -> np.ndarray:
+    """Whether each object is a place of its own beside its higher neighbour, given that both are albedo.
+
+    A torn deposit falls into ragged pieces with high saddles between them; two deposits are each round and
+    full.
+
+    Parameters
+    ----------
+    pairs : numpy.ndarray
+        (n, len(PAIR_FEATURES)) float32, from `pair_features`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n,) bool.
+
+    Notes
+    -----
+    Small trees, fitted with the judge (``benchmarks/fit_judge.py``) to pieces of rendered deposits and to
+    rendered neighbours.
+    """
+    from brightspot._kernels import shading as kernels
+
+    data, trees = _trees("pair")
+    score = np.zeros(len(pairs))
+    kernels.sum_trees(np.ascontiguousarray(pairs, np.float32), *trees, -np.inf, score)
+    return score + float(data["base"]) > 0.0
+
+
 class _Model(NamedTuple):
     trees: tuple[np.ndarray, ...]
     base: float
@@ -222,8 +301,15 @@ class _Model(NamedTuple):
 
 @functools.cache
 def _model(polarity: str) -> _Model:
+    data, trees = _trees(polarity)
+    return _Model(trees, float(data["base"]), data["score"], data["probability"])
+
+
+@functools.cache
+def _trees(kind: str) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, ...]]:
+    """Arrays of one model in the judge's file, and its trees as the kernel takes them."""
     with np.load(Path(__file__).parent / "judge.npz", allow_pickle=False) as file:
-        data = {name.removeprefix(f"{polarity}_"): file[name] for name in file if name.startswith(polarity)}
+        data = {name.removeprefix(f"{kind}_"): file[name] for name in file if name.startswith(f"{kind}_")}
     trees = (
         data["feature"].astype(np.int32),
         data["number"].astype(np.float32),
@@ -231,7 +317,7 @@ def _model(polarity: str) -> _Model:
         np.unpackbits(data["missing_left"]).astype(np.bool_),
         data["root"].astype(np.int32),
     )
-    return _Model(trees, float(data["base"]), data["score"], data["probability"])
+    return data, trees
 
 
 def sun_axis_from_relief(background: Background) -> float:

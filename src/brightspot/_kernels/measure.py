@@ -368,7 +368,7 @@ def measure(
     stamp,
     out,
 ):
-    """Measure the chosen objects; the columns of ``out`` are named in ``brightspot.catalog.MEASURED``.
+    """Measure the chosen objects; the columns of ``out`` are named in ``brightspot.footprint.MEASURED``.
 
     ``scene`` the frame's own values; ``threshold`` (n,) excess at which the threshold footprint ends;
     ``margin`` pixels around the footprint whose light belongs to the spot (wings of the PSF); ``stamp``

@@ -10,7 +10,7 @@ _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 RAYS = 16
 SAMPLES = 6
 OVERSHINES = 1.4  # times as high as the object judged
-N_FEATURES = 38
+N_FEATURES = 39
 ALONG, ACROSS = 4, 8  # half-widths of the Sun-aligned grid, in steps of 0.75 radii
 
 
@@ -154,7 +154,6 @@ def describe(
     light,
     slope_gain,
     sun_azimuth,
-    incidence,
     sharpest,
     step,
     y0,
@@ -327,7 +326,6 @@ def describe(
             gap = np.hypot(peak_yx[q, 0] - py, peak_yx[q, 1] - px)
             out[o, 22] = gap / (np.sqrt(n_pixels[q] / np.pi) + 1.0)
             out[o, 23] = peak[o] / peak[q]
-        out[o, 27] = incidence[o]
         out[o, 28] = c * np.sqrt(n) / texture
         for k in range(9):
             out[o, 29 + k] = from_grid[k]

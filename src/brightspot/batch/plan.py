@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from brightspot.batch.pool import LEAST_MEMORY_GIB
 from brightspot.batch.remote import find_remote, is_url
 from brightspot.batch.work import Job, Task
 from brightspot.errors import UsageError
@@ -30,26 +31,19 @@ def no_images(given: Iterable[str | os.PathLike[str]]) -> str:
 
 def check_options(
     jobs: int | None,
-    scale_km: float | None,
-    altitude_km: float | None,
     timeout_s: float | None,
     memory_gb: float | None,
     shard: tuple[int, int] | None,
     scheduler: str | None,
 ) -> None:
-    """Refuse options out of range, or that contradict each other."""
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"jobs must be 1 or more, not {jobs}")
-    if scale_km is not None and altitude_km is not None:
-        raise UsageError("give either a scale in km per pixel or an altitude in km, not both")
-    if scale_km is not None:
-        positive(scale_km, "scale", "kilometres per pixel")
-    if altitude_km is not None:
-        positive(altitude_km, "altitude", "kilometres above the surface")
+    """Refuse options of a run out of range, or that contradict each other; for others see `check_told`."""
     if timeout_s is not None:
         positive(timeout_s, "timeout", "seconds")
-    if memory_gb is not None:
-        positive(memory_gb, "memory", "GiB")
+    if memory_gb is not None and positive(memory_gb, "memory", "GiB") < LEAST_MEMORY_GIB:
+        raise UsageError(
+            f"memory {memory_gb:g} GiB is less than a worker fills before it reads a pixel: give "
+            f"{LEAST_MEMORY_GIB:g} or more"
+        )
     if shard is not None and not 1 <= shard[0] <= shard[1]:
         raise UsageError(f"shard {shard[0]}/{shard[1]}: give a part I/N with I from 1 to N")
     if scheduler is not None and (jobs, timeout_s, memory_gb) != (None, None, None):

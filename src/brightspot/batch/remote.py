@@ -78,18 +78,16 @@ def find_remote(url: str, prefix: str = "") -> Iterator[Remote]:
         if "*" in path or "[" in path:
             yield from _matching(fs, path, prefix)
         elif posixpath.splitext(path.rstrip("/"))[1].lower() in _IMAGES | LABEL_SUFFIXES:
-            wanted = path.rstrip("/")
-            yield from (
-                found
-                for found in _folder(fs, _listing(fs, _parent(wanted), [wanted])[0], prefix)
-                if _same(fs, wanted) in {_same(fs, place) for place in found.urls} or found.item.problem
-            )
+            yield from _one(fs, path.rstrip("/"), prefix)
         else:
             yield from _tree(fs, path.rstrip("/"), prefix)
     except BrightspotError:
         raise
     except Exception as error:  # every protocol has its own
-        raise UsageError(f"{url} cannot be listed ({type(error).__name__}: {_line(error)})") from error
+        if _is_missing(error):
+            raise UsageError(f"{url}: the server has no such file or folder; check the address") from error
+        told = error.__cause__ or error
+        raise UsageError(f"{url} cannot be listed ({type(told).__name__}: {_line(told)})") from error
 
 
 @contextmanager
@@ -150,15 +148,16 @@ def _tree(fs: Any, top: str, prefix: str) -> Iterator[Remote]:
 def _listing(
     fs: Any, folder: str, otherwise: Sequence[str] = ()
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Files (name: facts) and subfolders (name: place) of a folder; ``otherwise`` where it has no list."""
+    """Files (name: facts) and subfolders (name: place) of a folder; ``otherwise`` if the list lacks them."""
     try:
         entries = fs.ls(folder, detail=True)
     except Exception:
         if not otherwise:
             raise
         entries = []
-    if not entries:
-        entries = [fs.info(place) for place in otherwise]
+    known = {_same(fs, str(entry["name"])) for entry in entries}
+    # A server need not list all that it has.
+    entries = [*entries, *(fs.info(place) for place in otherwise if _same(fs, place) not in known)]
     files, folders = {}, {}
     for entry in entries:
         place = str(entry["name"])
@@ -172,6 +171,13 @@ def _listing(
         else:
             files[name] = entry
     return files, folders
+
+
+def _one(fs: Any, wanted: str, prefix: str) -> Iterator[Remote]:
+    """The input that a single file belongs to."""
+    for found in _folder(fs, _listing(fs, _parent(wanted), [wanted])[0], prefix):
+        if _same(fs, wanted) in {_same(fs, place) for place in found.urls} or found.item.problem:
+            yield found
 
 
 def _matching(fs: Any, pattern: str, prefix: str) -> Iterator[Remote]:
@@ -235,6 +241,14 @@ def _parent(place: str) -> str:
 
 def _suffix(name: str) -> str:
     return posixpath.splitext(name)[1].lower()
+
+
+def _is_missing(error: BaseException) -> bool:
+    """Whether there is no such place; fsspec says so of every failure behind HTTP, with its cause."""
+    cause = error.__cause__
+    return isinstance(error, FileNotFoundError) and (
+        cause is None or isinstance(cause, FileNotFoundError) or getattr(cause, "status", 0) in (404, 410)
+    )
 
 
 def _line(error: BaseException) -> str:

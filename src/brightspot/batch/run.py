@@ -37,6 +37,7 @@ from brightspot.batch.state import RunState, RunSummary
 from brightspot.batch.work import FAILED, FrameResult, Job, Outcome, Task
 from brightspot.errors import BrightspotError, UsageError
 from brightspot.finder import SpotFinder
+from brightspot.frame import check_told
 from brightspot.journal import Entry, FolderLock, Journal, open_results
 from brightspot.report import write_report
 from brightspot.writers import (
@@ -129,15 +130,13 @@ def detect_folder(
     KeyboardInterrupt
         At a second Ctrl-C, which stops at once; the journal keeps what is finished.
     """
-    check_options(jobs, scale_km, altitude_km, timeout_s, memory_gb, shard, scheduler)
+    told = check_told(scale_km, altitude_km, kernels, jobs=jobs)
+    check_options(jobs, timeout_s, memory_gb, shard, scheduler)
     if not os.fspath(out):
         raise UsageError("the results folder has an empty name: give --out a folder")
     out = Path(out)
     given = [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
-    kernel_files = tuple(os.path.abspath(os.fspath(kernel)) for kernel in kernels)  # noqa: PTH100
-    for kernel in kernel_files:
-        if not Path(kernel).is_file():
-            raise UsageError(f"{kernel}: no such kernel file")
+    kernel_files = tuple(os.path.abspath(kernel) for kernel in told.kernels)  # noqa: PTH100
     finder = SpotFinder() if finder is None else finder
     # Found before the folder is touched: a typing error must not leave an empty results folder.
     tasks = find_tasks(given)
@@ -146,7 +145,7 @@ def detect_folder(
         raise UsageError(no_images(given))
     check_place(given, out)
     folder = out.absolute() / OVERLAYS
-    job = Job(finder, folder if overlays else None, scale_km, altitude_km, kernel_files)
+    job = Job(finder, folder if overlays else None, told.scale_km, told.altitude_km, kernel_files)
     settings = settings_of(job)
     make_folder(out)
     with ExitStack() as stack, Stop() as stop:

@@ -93,6 +93,8 @@ def completeness(
     print(f"{count(len(result.spots), 'spot')} in {count(n_done, 'frame')}: {out}")
     if result.interrupted:
         return complain(f"interrupted: what was done is in {out}", INTERRUPTED)
+    if result.spots.empty:
+        return complain(_nothing_put_in(result.frames, out), SOME_FAILED)
     return SOME_FAILED if (result.frames["status"] == "failed").any() else DONE
 
 
@@ -128,11 +130,18 @@ def _progress() -> Iterator[tuple[Step | None, Tell]]:
 def _line(facts: dict[str, Any]) -> str:
     """What became of one frame."""
     name, reason = facts["frame"], facts["reason"]
-    if facts["status"] == "ok":
+    if facts["status"] == "ok" and facts["n_spots"]:
         line = f"{name}: {facts['n_found']} of {count(facts['n_spots'], 'spot')} found"
     else:
         line = str(reason) if str(reason).startswith(name) else f"{name}: {reason}"
     return f"brightspot: {printable(line)}"
+
+
+def _nothing_put_in(frames: pd.DataFrame, out: str) -> str:
+    """Why a run has no spots, and what to do."""
+    if (frames["status"] == "ok").any():
+        return "none of the spots fits anywhere in these images: ask for smaller --diameters"
+    return f"no spot was put in: no image could be used; {out}/frames.csv says why"
 
 
 def _print_recovery(recovery: pd.DataFrame) -> None:

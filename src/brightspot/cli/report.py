@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from brightspot.cli.printing import DONE, say_unfinished
 
 
@@ -15,8 +17,11 @@ def report(folder: str, /) -> int:
     """
     from brightspot.journal import open_results  # here, so that --help is quick
     from brightspot.report import write_report
+    from brightspot.writers import REPORT, saving
 
     say_unfinished(folder)
     with open_results(folder) as results:
-        print(write_report(results))
+        with saving(Path(folder) / REPORT):
+            page = write_report(results)
+        print(page)
     return DONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,6 +95,8 @@ def _check_target(output: str, paths: Sequence[str], force: bool) -> None:
     target = Path(output)
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent} is not a folder: make it first")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{target} cannot be written: no permission to write there; choose another folder")
     if target.exists() and (not force or any(Path(p).exists() and target.samefile(p) for p in paths)):
         raise UsageError(f"{output} exists: choose another name, or --force to replace a picture")
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from brightspot.catalog import Place, find_place
 from brightspot.completeness.injection import Spot
 from brightspot.errors import UsageError
 from brightspot.finder import Detection
+from brightspot.footprint import Place, find_place
 
 INCIDENCE_EDGES_DEG = (0.0, 30.0, 50.0, 65.0, 75.0, 90.0)
 """Bins of incidence in which equally many spots are asked for."""

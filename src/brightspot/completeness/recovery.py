@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from brightspot.catalog import enlarged
 from brightspot.completeness.injection import Light, Spot, inject, measure_light
 from brightspot.completeness.plan import Ground, Placed, Plan, find_ground, realisations
 from brightspot.errors import ScaleError
 from brightspot.finder import Detection, SpotFinder
+from brightspot.footprint import enlarged
 from brightspot.frame import Frame
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def recover(
             if step is not None:
                 step(len(rows), plan.n_spots)
         if len(rows) < plan.n_spots:
-            facts["reason"] = f"room for {len(rows)} of {plan.n_spots} spots"
+            facts["reason"] = f"room for {len(rows) or 'none'} of {plan.n_spots} spots"
     left = finder(clean(original, light, plan.generator(frame.name, 3))).catalog
     facts |= {
         "n_spots": len(rows),

@@ -26,10 +26,9 @@ from brightspot.completeness.tables import (
 )
 from brightspot.errors import BrightspotError, NothingLit, UsageError
 from brightspot.finder import SpotFinder
-from brightspot.frame import locate
+from brightspot.frame import Told, check_told, locate
 from brightspot.readers import Input, find_inputs, read_frames
-from brightspot.scale import positive
-from brightspot.writers import RECORD, Table, replacing, write_json
+from brightspot.writers import RECORD, Table, replacing, saving, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,9 +72,7 @@ class Settings:
 
     finder: SpotFinder
     plan: Plan
-    scale_km: float | None
-    altitude_km: float | None
-    kernels: tuple[str, ...]
+    told: Told
 
 
 def completeness(
@@ -177,9 +174,7 @@ def completeness_folder(
         "seconds": (datetime.now(UTC) - started).total_seconds(),
         "finder": asdict(settings.finder),
         "plan": asdict(settings.plan),
-        "scale_km": scale_km,
-        "altitude_km": altitude_km,
-        "kernels": settings.kernels,
+        **settings.told._asdict(),
         "inputs": [_fingerprint(item) for item in inputs],
         "columns": {c.name: {"unit": c.unit, "meaning": c.meaning} for c in (*FRAME_COLUMNS, *SPOT_COLUMNS)},
         "python": platform.python_version(),
@@ -206,24 +201,13 @@ def _settings(
     altitude_km: float | None,
     kernels: Iterable[str | os.PathLike[str]],
 ) -> Settings:
-    if jobs < 1:
-        raise UsageError(f"jobs must be 1 or more, not {jobs}")
-    if scale_km is not None and altitude_km is not None:
-        raise UsageError("give either a scale in km per pixel or an altitude in km, not both")
-    if scale_km is not None:
-        positive(scale_km, "scale", "kilometres per pixel")
-    if altitude_km is not None:
-        positive(altitude_km, "altitude", "kilometres above the surface")
-    files = tuple(os.fspath(kernel) for kernel in kernels)
-    for kernel in files:
-        if not Path(kernel).is_file():
-            raise UsageError(f"{kernel}: no such kernel file")
+    told = check_told(scale_km, altitude_km, kernels, jobs=jobs)
     finder, plan = finder or SpotFinder(), plan or Plan()
     asked = {"bright": lambda c: c >= 1.0, "dark": lambda c: c < 1.0}.get(finder.polarity, lambda c: True)
     contrasts = tuple(c for c in plan.contrasts if asked(c))
     if not contrasts:
         raise UsageError(f"contrasts: none of them is {finder.polarity}, which is all that is searched for")
-    return Settings(finder, replace(plan, contrasts=contrasts), scale_km, altitude_km, files)
+    return Settings(finder, replace(plan, contrasts=contrasts), told)
 
 
 def _run(
@@ -286,12 +270,7 @@ def _input(item: Input, settings: Settings, step: Step | None) -> Iterator[Resul
                     step(name, done, wanted)
 
             try:
-                located = locate(
-                    frame,
-                    scale_km=settings.scale_km,
-                    altitude_km=settings.altitude_km,
-                    kernels=settings.kernels,
-                )
+                located = locate(frame, **settings.told._asdict())
                 yield recover(located, settings.finder, settings.plan, report)
             except NothingLit as error:
                 yield [], {"frame": name, "status": "skipped", "reason": str(error)}
@@ -334,7 +313,8 @@ def _write(result: Completeness, folder: Path, finder: SpotFinder) -> None:
         ("recovery.csv", RECOVERY_COLUMNS, result.recovery),
         ("frames.csv", [c.name for c in FRAME_COLUMNS], result.frames),
     ):
-        with replacing(folder / name) as temporary, Table(temporary, columns) as file:
+        path = folder / name
+        with saving(path), replacing(path) as temporary, Table(temporary, columns) as file:
             rows: list[Any] = table.to_dict("records")
             file.write(rows)
     if len(result.spots):

@@ -15,7 +15,7 @@ from brightspot.figure.paint import Sheet
 from brightspot.figure.places import Rect, place_texts
 from brightspot.finder import Detection
 from brightspot.frame import Frame
-from brightspot.writers import replacing
+from brightspot.writers import replacing, saving
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -101,6 +101,8 @@ def save_overlay(
     ------
     UsageError
         If the stretch or the file type is unknown.
+    BrightspotError
+        If the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower() or ".png"
@@ -113,7 +115,7 @@ def save_overlay(
         figure = overlay_figure(frame_or_detection, stretch=stretch, size=size, cutouts=cutouts)
         return save_figure(figure, path, dpi=dpi)
     picture = paint_overlay(frame_or_detection, stretch=stretch, size_px=size_px, dpi=dpi, cutouts=cutouts)
-    with replacing(path) as temporary:
+    with saving(path), replacing(path) as temporary:
         if suffix == ".png":
             picture.save(temporary, "PNG", compress_level=1, dpi=(dpi, dpi))
         else:
@@ -137,12 +139,14 @@ def save_figure(figure: Any, path: str | os.PathLike[str], *, dpi: int = 100) ->
     ------
     UsageError
         If the file type is unknown.
+    BrightspotError
+        If the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower() or ".png"
     if suffix not in (*PIXEL_KINDS, *VECTOR_KINDS):
         raise UsageError(f"{path}: pictures are written as .png, .jpg, .tif, .webp, .pdf or .svg")
-    with replacing(path) as temporary:
+    with saving(path), replacing(path) as temporary:
         figure.savefig(temporary, format=suffix[1:], dpi=dpi, facecolor=figure.get_facecolor())
     return path
 

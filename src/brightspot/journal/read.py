@@ -186,7 +186,9 @@ class Results:
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         with explained(self.path):
-            yield from self._db.execute(query, values)
+            # Not `yield from`: dropped half way it would close the cursor, perhaps after the database.
+            for row in self._db.execute(query, values):  # noqa: UP028
+                yield row
 
 
 def holds_results(folder: str | os.PathLike[str]) -> bool:

@@ -185,7 +185,8 @@ def find_inputs(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
     Folders are searched to their depths, each once, however links lead to it; hidden files, results
     folders and files of other kinds are passed over. A file given by itself is always named, with a
-    problem if it is no image. What reads like an image but lacks its label or data is named too.
+    problem if it is no image. What reads like an image but lacks its label or data is named too. A hard
+    link is a file of its own, as a copy is; a symbolic one is not.
 
     Parameters
     ----------
@@ -326,7 +327,7 @@ class _Search:
     def _new(self, found: Input, prefix: str) -> Iterator[Input]:
         """The input under its full name, unless its data were found before."""
         try:
-            identity = _identity(found.files[-1] if found.files else found.path)
+            identity = _data_identity(found.files[-1] if found.files else found.path)
         except OSError:
             identity = hash(str(found.path.absolute()))
         if identity not in self.seen:
@@ -351,6 +352,13 @@ def _input(
 def _identity(path: Path) -> int:
     status = path.stat()
     return (status.st_dev << 64) | status.st_ino
+
+
+def _data_identity(path: Path) -> int:
+    """The same number for every way that leads to a file; a hard link is a file with a name of its own."""
+    if path.is_file() and path.stat().st_nlink > 1:
+        return hash(os.path.realpath(path))
+    return _identity(path)
 
 
 def _listing(folder: Path) -> tuple[list[str], list[str]]:

@@ -37,7 +37,7 @@ def responsivity(filter_number: int) -> float:
 
 def blur(image: np.ndarray, scene: Scene) -> np.ndarray:
     """The image through the optics: point-spread function (less the pixel itself), then motion."""
-    from brightspot._kernels import render as kernels
+    from brightspot._kernels import detector as kernels
 
     image = np.ascontiguousarray(image, np.float32)
     # The pixel's own tent has a variance of 1/6.
@@ -83,7 +83,7 @@ def expose(radiance: np.ndarray, scene: Scene, exposure_s: float) -> tuple[np.nd
         artefacts += _add_hot(electrons, scene, rng)
         artefacts += _add_cosmic_rays(electrons, scene, rng)
     if scene.full_well_e is not None:
-        from brightspot._kernels import render as kernels
+        from brightspot._kernels import detector as kernels
 
         kernels.bleed_columns(electrons, float(scene.full_well_e))
     if scene.noise:

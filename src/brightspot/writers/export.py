@@ -12,6 +12,7 @@ from brightspot.finder import Detection
 from brightspot.journal import JOURNAL
 from brightspot.writers import catalogs, marks, places, segments
 from brightspot.writers.findings import Findings, findings_of
+from brightspot.writers.tables import saving
 
 
 class Format(NamedTuple):
@@ -79,7 +80,7 @@ def export(
     UsageError
         If a format is unknown, its library is missing, or ``out`` holds files of other origin.
     BrightspotError
-        If the results are damaged.
+        If the results are damaged, or a file cannot be written.
 
     Examples
     --------
@@ -98,7 +99,9 @@ def export(
         done = []
         for name in names:
             path = out / FORMATS[name].file
-            done.append(Export(name, path, tuple(FORMATS[name].write(findings, path) or ())))
+            with saving(path):
+                notes = FORMATS[name].write(findings, path)
+            done.append(Export(name, path, tuple(notes or ())))
     return done
 
 

@@ -14,7 +14,7 @@ from brightspot.errors import UsageError
 from brightspot.writers.body import SPHERE_WKT, SPHEROID_WKT, Polygon, body_polygons, planetographic
 from brightspot.writers.findings import Findings, FrameFindings
 from brightspot.writers.folder import FrameFolder
-from brightspot.writers.tables import is_unknown, json_text, json_value, replacing, write_json
+from brightspot.writers.tables import is_unknown, json_text, json_value, replacing, unwritten, write_json
 
 IAU_SPHERE = "IAU_2015:200000100"
 """PROJ's sphere for Ceres, planetocentric latitude, east longitude (its radius, 487.3 km, is not ours)."""
@@ -144,21 +144,25 @@ LAYERS = {
 def write_gpkg(findings: Findings, path: Path) -> list[str]:
     """GeoPackage of the footprints, in two layers; see `LAYERS`."""
     try:
+        import pyogrio.errors
         import pyogrio.raw
     except ImportError as error:
         raise UsageError("GeoPackage needs one more library: pip install 'brightspot[gis]'") from error
     placed = Placed(findings)
-    with replacing(path) as temporary:
-        chunk: list[Footprint] = []
-        begun = False
-        for footprint in placed:
-            chunk.append(footprint)
-            if len(chunk) == CHUNK:
+    try:
+        with replacing(path) as temporary:
+            chunk: list[Footprint] = []
+            begun = False
+            for footprint in placed:
+                chunk.append(footprint)
+                if len(chunk) == CHUNK:
+                    _write_layers(pyogrio.raw.write, temporary, chunk, append=begun)
+                    chunk, begun = [], True
+            if chunk or not begun:
                 _write_layers(pyogrio.raw.write, temporary, chunk, append=begun)
-                chunk, begun = [], True
-        if chunk or not begun:
-            _write_layers(pyogrio.raw.write, temporary, chunk, append=begun)
-        _describe_columns(temporary)
+            _describe_columns(temporary)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, sqlite3.Error) as error:
+        raise unwritten(path, error) from error
     return placed.notes
 
 

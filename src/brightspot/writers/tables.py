@@ -6,6 +6,7 @@ A value that is not known is an empty field (CSV) or null (JSON), never 0 and ne
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import json
 import math
@@ -44,6 +45,7 @@ SIGNIFICANT_DIGITS = 8
 FORMULA_STARTS = ("=", "+", "-", "@")
 """A text field that starts like this would be run as a formula by a spreadsheet."""
 
+_FULL = re.compile(r"disk is full|no space left|not enough space", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -56,6 +58,34 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """What keeps a file from being written, in one line that names it and says what to do.
+
+    Raises
+    ------
+    BrightspotError
+        In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise unwritten(path, error) from error
+
+
+def unwritten(path: Path, error: BaseException) -> BrightspotError:
+    """The error for a file that a system or library refuses to write."""
+    number = getattr(error, "errno", None)
+    text = getattr(error, "strerror", None) or " ".join(str(error).split())
+    if number in (errno.ENOSPC, errno.EDQUOT) or _FULL.search(text):
+        why, what = ": the disk is full", "free some space there"
+    elif number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        why, what = f": no permission ({text})", "change the access rights"
+    else:
+        why, what = f" ({text[:200]})", "mend that"
+    return BrightspotError(f"{path} cannot be written{why}; {what}, or choose another folder")
 
 
 def is_unknown(value: Any) -> bool:
