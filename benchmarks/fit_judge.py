@@ -30,7 +30,7 @@ from brightspot.finder import SpotFinder
 from brightspot.frame import Frame, locate
 from brightspot.pyramid import binnings, coarsen
 from brightspot.segmentation import Segmentation
-from brightspot.shading import FEATURES, PAIR_FEATURES, pair_features, too_sharp
+from brightspot.shading import FEATURES, LEAST_GLANCE, PAIR_FEATURES, pair_features, too_sharp
 
 ALTITUDES_KM = (46_000.0, 33_000.0, 22_000.0, 13_600.0, 4_400.0, 1_470.0)
 PHASES_OF_THE_MISSION = 1400
@@ -73,7 +73,37 @@ FALLING = (
     "surroundings_rms",
 )
 PAIRS_FALLING = ("saddle",)
-SHAPE = {"bright": (300, 31, 0.06), "dark": (120, 12, 0.1), "pair": (80, 8, 0.1)}
+AT_A_GLANCE = (
+    "contrast",
+    "contrast_to_texture",
+    "texture",
+    "light",
+    "brightness",
+    "n_pixels",
+    "elongation",
+    "filling",
+    "plateau",
+    "sharpness",
+    "second_pixel",
+    "ring8",
+    "saddle",
+    "neighbour_gap",
+    "neighbour_share",
+    "over_slope",
+    "above_first_peer",
+    "above_third_peer",
+    "incidence",
+    "significance",
+    "emission",
+)
+"""Features that need no look at the surroundings."""
+
+SHAPE = {
+    "bright": (300, 31, 0.06),
+    "dark": (120, 12, 0.1),
+    "pair": (80, 8, 0.1),
+    "glance": (30, 8, 0.25),
+}
 """Trees, leaves and learning rate; there are fewer dark spots to learn from, and still fewer pairs."""
 
 
@@ -199,7 +229,7 @@ def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
     out = []
     for factor, corner in binnings(frame.shape):
         try:
-            _, candidates = SpotFinder().candidates(coarsen(frame, factor, corner))
+            _, candidates = SpotFinder().candidates(coarsen(frame, factor, corner), every=True)
         except NothingLit:
             break
         for dark, found, features, _ in candidates:
@@ -290,6 +320,8 @@ def new_model(kind: str) -> HistGradientBoostingClassifier:
     """Small trees, monotone where physics says so."""
     if kind == "pair":
         monotone = [-1 if f in PAIRS_FALLING else 0 for f in PAIR_FEATURES]
+    elif kind == "glance":
+        monotone = [0] * len(AT_A_GLANCE)
     else:
         monotone = [1 if f in RISING else -1 if f in FALLING else 0 for f in FEATURES]
     trees, leaves, rate = SHAPE[kind]
@@ -297,6 +329,28 @@ def new_model(kind: str) -> HistGradientBoostingClassifier:
         max_iter=trees, max_leaf_nodes=leaves, learning_rate=rate, min_samples_leaf=25,
         l2_regularization=3.0, monotonic_cst=monotone, random_state=0, early_stopping=False,
     )  # fmt: skip
+
+
+def fit_glance(
+    features: np.ndarray, label: np.ndarray, weight: np.ndarray, seed: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """Trees that tell at a glance what is hopeless; record with what they let pass on frames held back."""
+    columns = np.array([FEATURES.index(name) for name in AT_A_GLANCE])
+    glance = features[:, columns]
+    held = (seed // KINDS) % 5 == 0
+    model = new_model("glance").fit(glance[~held], label[~held], sample_weight=weight[~held])
+    judged = held & (weight > 0)
+    passes = model.decision_function(glance[judged]) >= LEAST_GLANCE
+    spot = label[judged] > 0
+    record = {
+        "features": list(AT_A_GLANCE),
+        "spots_passed": round(float(passes[spot].mean()), 4),
+        "others_passed": round(float(passes[~spot].mean()), 4),
+    }
+    data = export(new_model("glance").fit(glance, label, sample_weight=weight))
+    inner = data["feature"] >= 0
+    data["feature"][inner] = columns[data["feature"][inner]]
+    return data, record
 
 
 def fit_pairs(
@@ -382,6 +436,9 @@ def main() -> None:
         columns = (rows[name][use] for name in ("features", "label", "weight", "seed"))
         model, record[polarity] = fit(polarity, *columns)
         arrays |= {f"{polarity}_{name}": array for name, array in model.items()}
+        columns = (rows[name][use] for name in ("features", "label", "weight", "seed"))
+        model, record[f"glance_{polarity}"] = fit_glance(*columns)
+        arrays |= {f"glance_{polarity}_{name}": array for name, array in model.items()}
     model, record["pair"] = fit_pairs(rows["pairs"], rows["two"], rows["pair_seed"])
     arrays |= {f"pair_{name}": array for name, array in model.items()}
     np.savez_compressed(args.out, **arrays)

@@ -43,7 +43,7 @@ def slow_block_means(image, usable, pedestal, floor, step, y0, x0, rows, columns
                 max(y0 + j * step, 0) : y0 + (j + 1) * step, max(x0 + i * step, 0) : x0 + (i + 1) * step
             ]
             value = image[window].astype(float) - pedestal
-            good = usable[window] & (value > floor[j, i])
+            good = usable[window] & (value > floor)
             if good.any():
                 mean[j, i] = value[good].mean()
                 share[j, i] = good.sum() / step**2
@@ -108,20 +108,31 @@ def test_block_means_equal_numpy(shape, step, floor, seed):
     image = rng.normal(1.0, 2.0, shape).astype(np.float32)
     usable = rng.random(shape) < rng.choice([0.1, 0.9, 1.0])
     rows, columns, y0, x0 = mesh_layout(shape, step)
-    floors = (floor + rng.normal(0.0, 0.5, (rows, columns))).astype(np.float32)
-    args = (image, usable, np.float32(0.25), floors, step, y0, x0, rows, columns)
+    args = (image, usable, np.float32(0.25), np.float32(floor), step, y0, x0, rows, columns)
     mean, share = kernels.block_means(*args)
     slow_mean, slow_share = slow_block_means(*args)
     np.testing.assert_allclose(mean, slow_mean, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(share, slow_share, rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (5, 30), (64, 64), (71, 45)])
+def test_brighter_than_the_blocks_floor(shape):
+    rng = np.random.default_rng(2)
+    image, usable = rng.normal(size=shape).astype(np.float32), rng.random(shape) < 0.9
+    rows, columns, y0, x0 = mesh_layout(shape)
+    floor = rng.normal(size=(rows, columns)).astype(np.float32)
+    j = np.clip((np.arange(shape[0]) - y0) // STEP, 0, rows - 1)
+    i = np.clip((np.arange(shape[1]) - x0) // STEP, 0, columns - 1)
+    out = np.empty(shape, bool)
+    kernels.brighter(image, usable, floor, STEP, y0, x0, out)
+    np.testing.assert_array_equal(out, usable & (image > floor[np.ix_(j, i)]))
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (5, 5), (3, 64), (64, 3), (7, 9)])
 def test_blocks_of_a_tiny_frame_stay_inside_it(shape):
     image = np.arange(1.0, 1.0 + shape[0] * shape[1], dtype=np.float32).reshape(shape)
     rows, columns, y0, x0 = mesh_layout(shape)
-    floors = np.zeros((rows, columns), np.float32)
-    args = (image, everywhere(image), np.float32(0), floors, STEP, y0, x0, rows, columns)
+    args = (image, everywhere(image), np.float32(0), np.float32(0), STEP, y0, x0, rows, columns)
     for fast, slow in zip(kernels.block_means(*args), slow_block_means(*args), strict=True):
         np.testing.assert_allclose(fast, slow, rtol=1e-6)
     assert y0 >= 0 and x0 >= 0

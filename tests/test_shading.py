@@ -11,13 +11,13 @@ from scipy import ndimage
 
 import brightspot
 from brightspot._kernels import shading as kernels
-from brightspot.background import estimate_background
+from brightspot.background import Background, estimate_background
 from brightspot.photometry import disk_function
 from brightspot.segmentation import Segmentation, segment_outliers
 from brightspot.shading import (
     ANGLE_OF_REPOSE_DEG,
     FEATURES,
-    HOPELESS,
+    LEAST_GLANCE,
     NO_SLOPE_DEG,
     PAIR_FEATURES,
     albedo_confidence,
@@ -165,7 +165,7 @@ def test_gain_of_slopes_at_the_angle_of_repose(model):
 # ---------------------------------------------------------------- the judge
 
 
-def sum_slowly(row: np.ndarray, trees: dict[str, np.ndarray], n_trees: int | None = None) -> float:
+def sum_slowly(row: np.ndarray, trees: dict[str, np.ndarray]) -> float:
     def leaf(node: int) -> float:
         if trees["feature"][node] < 0:
             return float(trees["number"][node])
@@ -173,7 +173,7 @@ def sum_slowly(row: np.ndarray, trees: dict[str, np.ndarray], n_trees: int | Non
         left = trees["missing_left"][node] if np.isnan(value) else value <= trees["number"][node]
         return leaf(node + 1 if left else node + int(trees["right"][node]))
 
-    return sum(leaf(int(root)) for root in trees["root"][:n_trees])
+    return sum(leaf(int(root)) for root in trees["root"])
 
 
 def random_trees(rng: np.random.Generator, n_trees: int, n_features: int) -> dict[str, np.ndarray]:
@@ -210,15 +210,8 @@ def test_trees_equal_recursion(seed):
     rows[rng.random(rows.shape) < 0.2] = np.nan
     rows[:4] = trees["number"][trees["feature"] >= 0][:4, None]  # on a threshold: left
     score = np.zeros(len(rows))
-    kernels.sum_trees(rows, *trees.values(), -np.inf, score)
+    kernels.sum_trees(rows, *trees.values(), score)
     np.testing.assert_allclose(score, [sum_slowly(row, trees) for row in rows], atol=1e-12)
-    quarter = np.array([sum_slowly(row, trees, 3) for row in rows])
-    kernels.sum_trees(rows, *trees.values(), float(np.median(quarter)), score)
-    given_up = quarter < np.median(quarter)
-    np.testing.assert_allclose(score[given_up], quarter[given_up], atol=1e-12)
-    np.testing.assert_allclose(
-        score[~given_up], [sum_slowly(row, trees) for row in rows[~given_up]], atol=1e-12
-    )
 
 
 @pytest.mark.parametrize("polarity", ["bright", "dark"])
@@ -251,15 +244,40 @@ def test_confidence_is_the_judges(dark):
     model = judge("dark" if dark else "bright")
     score = np.array([sum_slowly(row, model) for row in rows]) + model["base"]
     expected = np.interp(score, model["score"], model["probability"])
-    quarter = np.array([sum_slowly(row, model, len(model["root"]) // 4) for row in rows]) + model["base"]
+    expected[too_sharp(rows) | np.isnan(rows[:, FEATURES.index("ring_highest")])] = 0.0
     found = albedo_confidence(rows, dark=dark)
-    expected[too_sharp(rows)] = 0.0
-    on = quarter >= HOPELESS
-    np.testing.assert_allclose(found[on], expected[on], atol=1e-9)
-    assert np.all(found[~on] < 0.01)
-    assert np.all(expected[~on] < 0.5)
-    assert np.all((found >= 0.0) & (found <= 1.0))
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    assert 0 < np.sum(found > 0) < 40
     assert albedo_confidence(np.zeros((0, len(FEATURES)), np.float32), dark=dark).shape == (0,)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_surroundings_are_looked_at_where_there_is_hope(dark):
+    background, found = ground_with_a_spot(dark)
+    azimuth = np.full(len(found.peak), 30.0)
+    some = describe(background, found, azimuth, None, dark=dark)
+    every = describe(background, found, azimuth, None, dark=dark, every=True)
+    model = judge("glance_dark" if dark else "glance_bright")
+    hope = np.array([sum_slowly(row, model) for row in some]) + model["base"] >= LEAST_GLANCE
+    seen = np.isfinite(some[:, FEATURES.index("ring_highest")])
+    assert seen.tolist() == (hope & ~too_sharp(some)).tolist()
+    assert 0 < seen.sum() < len(seen)
+    np.testing.assert_array_equal(some[seen], every[seen])
+    around = np.isnan(some) & ~np.isnan(every)
+    assert not around[seen].any()
+    np.testing.assert_array_equal(some[~around], every[~around])
+
+
+def ground_with_a_spot(dark: bool) -> tuple[Background, Segmentation]:
+    """A clear spot on ground with relief, and everything that stands out of it."""
+    rng = np.random.default_rng(7)
+    relief = ndimage.gaussian_filter(rng.normal(size=(256, 256)), 2.0)
+    relief *= 0.1 / relief.std()
+    yy, xx = np.mgrid[:256, :256]
+    spot = np.exp(-0.5 * ((xx - 120) ** 2 + (yy - 100) ** 2) / 4.0**2)
+    picture = (1.0 + relief + (-0.5 if dark else 1.5) * spot).astype(np.float32)
+    background = estimate_background(picture, np.ones(picture.shape, bool))
+    return background, segment_outliers(background, np.full(background.rms.shape, 0.1, np.float32), dark=dark)
 
 
 # ---------------------------------------------------------------- two places or one
@@ -270,7 +288,8 @@ def objects_of(picture: np.ndarray) -> tuple[Segmentation, np.ndarray]:
     picture = picture * np.random.default_rng(1).normal(1.0, 0.005, picture.shape)
     background = estimate_background(picture.astype(np.float32), np.ones(picture.shape, bool))
     found = segment_outliers(background, np.maximum(0.15, 2 * background.rms).astype(np.float32))
-    return found, describe(background, found, np.full(len(found.peak), np.nan), None, dark=False)
+    azimuth = np.full(len(found.peak), np.nan)
+    return found, describe(background, found, azimuth, None, dark=False, every=True)
 
 
 def disc(x, y, radius, size=128):
@@ -352,7 +371,8 @@ def features_of(picture, *, x, y, azimuth_deg=np.nan, dark=False, noise=0.01, se
     background = estimate_background(picture.astype(np.float32), np.ones(picture.shape, bool))
     threshold = np.maximum(0.08, 2 * background.rms).astype(np.float32)
     found = segment_outliers(background, threshold, dark=dark)
-    rows = describe(background, found, np.full(len(found.peak), azimuth_deg), None, dark=dark)
+    azimuth = np.full(len(found.peak), azimuth_deg)
+    rows = describe(background, found, azimuth, None, dark=dark, every=True)
     assert rows.shape == (len(found.peak), len(FEATURES))
     assert rows.dtype == np.float32
     nearest = np.argmin(np.hypot(found.peak_yx[:, 1] - x, found.peak_yx[:, 0] - y))

@@ -94,10 +94,11 @@ def mesh_layout(shape: tuple[int, int], step: int = STEP) -> tuple[int, int, int
 
 def _only_noise(image: np.ndarray, usable: np.ndarray, block_mean: np.ndarray) -> bool:
     """Whether an image is a field of noise: no block differs by more than averaged noise does."""
-    both = usable[::4, 1:] & usable[::4, :-1]
+    some = slice(None, None, max(len(image) // 64, 1))
+    both = usable[some, 1:] & usable[some, :-1]
     if not both.any():
         return True
-    pairs = image[::4, 1:][both] - image[::4, :-1][both]
+    pairs = image[some, 1:][both] - image[some, :-1][both]
     noise = 1.4826 * float(np.median(np.abs(pairs))) / np.sqrt(2.0)
     typical = float(np.median(block_mean))
     # Of 64 averaged pixels only signal stands out by as much as one pixel's noise; three may be cosmic rays.
@@ -157,15 +158,16 @@ def estimate_background(
     rows, columns, y0, x0 = mesh_layout(image.shape, step)
     layout = (step, y0, x0, rows, columns)
     pedestal32 = np.float32(pedestal)
-    no_floor = np.zeros((rows, columns), np.float32)
-    mean, share = kernels.block_means(image, usable, pedestal32, no_floor, *layout)
+    mean, share = kernels.block_means(image, usable, pedestal32, np.float32(0.0), *layout)
     bright = mean[share > 0.25]
     if bright.size == 0 or not np.any(bright > 0):
         raise NothingLit("nothing in the image is lit; give a frame that shows the sunlit surface")
     if _only_noise(image, usable, mean[share > 0.25]):
         raise NothingLit("nothing in the image is lit; give a frame that shows the sunlit surface")
     floor = _least_light(mean, share, disk)
-    mean, share = kernels.block_means(image, usable, pedestal32, floor, *layout)
+    above = np.empty(image.shape, bool)
+    kernels.brighter(image, usable, floor + pedestal32, step, y0, x0, above)
+    mean, share = kernels.block_means(image, above, pedestal32, np.float32(-np.inf), *layout)
     lit = share > 0.5
     value = mean.astype(np.float64)
     if disk is not None:

@@ -229,13 +229,15 @@ class SpotFinder:
         catalog = tabulate(frame, {name: np.asarray(column)[order] for name, column in merged.items()})
         return Detection(frame, catalog, labels, finest, self, parts=tuple(parts))
 
-    def candidates(self, frame: Frame) -> tuple[Background, list[Candidates]]:
+    def candidates(self, frame: Frame, *, every: bool = False) -> tuple[Background, list[Candidates]]:
         """Everything that stands out, before it is judged.
 
         Parameters
         ----------
         frame : Frame
             As `read_frame` gives it.
+        every : bool
+            Look at the surroundings of hopeless ones too.
 
         Returns
         -------
@@ -275,7 +277,7 @@ class SpotFinder:
                 ground = frame.geometry.ground(x, y)
                 azimuth = ground.sun_azimuth_deg
                 incidence, emission = ground.incidence_deg, ground.emission_deg
-            features = describe(background, found, azimuth, gain, incidence, emission, dark=dark)
+            features = describe(background, found, azimuth, gain, incidence, emission, dark=dark, every=every)
             out.append(Candidates(dark, found, features, searched))
         return background, out
 

@@ -74,7 +74,7 @@ def coarsen(frame: Frame, factor: int, corner: tuple[int, int]) -> Frame:
     rows, columns = frame.shape[0] // factor, frame.shape[1] // factor
     x0, y0 = corner
     layout = (factor, y0, x0, rows, columns)
-    no_floor = np.full((rows, columns), -np.inf, np.float32)
+    no_floor = np.float32(-np.inf)
     image, share = block_means(frame.image, ~frame.mask, np.float32(0.0), no_floor, *layout)
     saturated = np.zeros((rows, columns), bool)
     if frame.saturated.any():

@@ -12,8 +12,8 @@ _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 def block_means(image, usable, pedestal, floor, step, y0, x0, rows, columns):
     """Mean of the usable pixels above ``floor`` in each block, and their share of the block.
 
-    ``image`` (ny, nx) float32; ``usable`` (ny, nx) bool; ``floor`` (rows, columns) float32; blocks are
-    ``step`` px wide, the first starts at (y0, x0). Returns two (rows, columns) float32 arrays.
+    ``image`` (ny, nx) float32; ``usable`` (ny, nx) bool; blocks are ``step`` px wide, the first
+    starts at (y0, x0). Returns two (rows, columns) float32 arrays.
     """
     mean = np.zeros((rows, columns), np.float32)
     share = np.zeros((rows, columns), np.float32)
@@ -22,16 +22,13 @@ def block_means(image, usable, pedestal, floor, step, y0, x0, rows, columns):
     # Down the columns first: that loop runs along memory without branches.
     sums = np.empty(nx, np.float32)
     counts = np.empty(nx, np.float32)
-    limits = np.zeros(nx, np.float32)
     for j in range(rows):
         sums[:] = zero
         counts[:] = zero
-        for i in range(columns):
-            limits[x0 + i * step : x0 + (i + 1) * step] = floor[j, i]
         for y in range(y0 + j * step, min(y0 + (j + 1) * step, ny)):
             for x in range(nx):
                 value = image[y, x] - pedestal
-                good = usable[y, x] and value > limits[x]
+                good = usable[y, x] and value > floor
                 sums[x] += value if good else zero
                 counts[x] += one if good else zero
         for i in range(columns):
@@ -43,6 +40,23 @@ def block_means(image, usable, pedestal, floor, step, y0, x0, rows, columns):
                 mean[j, i] = total / count
                 share[j, i] = count / np.float32(step * step)
     return mean, share
+
+
+@njit(**_OPTIONS)
+def brighter(image, usable, floor, step, y0, x0, out):
+    """Which usable pixels are above their block's ``floor`` (rows, columns) float32; fills ``out`` (bool).
+
+    Pixels beside the mesh take the floor of the nearest block.
+    """
+    ny, nx = image.shape
+    rows, columns = floor.shape
+    limits = np.empty(nx, np.float32)
+    for j in range(rows):
+        for x in range(nx):
+            limits[x] = floor[j, min(max((x - x0) // step, 0), columns - 1)]
+        for y in range(y0 + j * step if j else 0, y0 + (j + 1) * step if j + 1 < rows else ny):
+            for x in range(nx):
+                out[y, x] = usable[y, x] and image[y, x] > limits[x]
 
 
 @njit(**_OPTIONS)

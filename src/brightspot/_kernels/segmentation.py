@@ -91,6 +91,17 @@ def grow(index, value, smooth, sign, rms, depth_share, depth_sigma, step, y0, x0
     for k in range(n):
         p = index[k]
         y, x = p // nx, p % nx
+        first, alone = 0, True
+        for yy in range(max(y - 1, 0), min(y + 2, ny)):
+            for xx in range(max(x - 1, 0), min(x + 2, nx)):
+                label = flat[yy * nx + xx]
+                if label != 0:
+                    alone = alone and (first == 0 or label == first)
+                    first = label
+        if first and alone:
+            # Most pixels touch one object only.
+            flat[p] = _root(parent, first)
+            continue
         v = value[k]
         found = 0
         steepest = np.float32(-np.inf)

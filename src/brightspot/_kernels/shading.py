@@ -139,7 +139,73 @@ def _excess(image, labels, peak, own, y, x, sign):
 
 
 @njit(**_OPTIONS)
-def describe(
+def _footprint(smooth, labels, sign, box, o, py, px, high):
+    """An object's pixels: number, those above ``high``, sum, weighted centre, moments about it."""
+    n, plateau, sw, sx, sy = 0, 0, 0.0, 0.0, 0.0
+    tx, ty, sxx, sxy, syy = 0.0, 0.0, 0.0, 0.0, 0.0
+    for y in range(box[o, 0], box[o, 2] + 1):
+        for x in range(box[o, 1], box[o, 3] + 1):
+            if labels[y, x] == o + 1:
+                w = sign * smooth[y, x]
+                fx, fy = float(x - px), float(y - py)
+                n += 1
+                sw += w
+                sx += w * fx
+                sy += w * fy
+                tx += fx
+                ty += fy
+                sxx += fx * fx
+                sxy += fx * fy
+                syy += fy * fy
+                if w > high:
+                    plateau += 1
+    ox, oy = sx / sw, sy / sw
+    # moments of the pixels about the weighted centre
+    xx = 1.0 / 12.0 + (sxx - 2.0 * ox * tx) / n + ox * ox
+    yy = 1.0 / 12.0 + (syy - 2.0 * oy * ty) / n + oy * oy
+    xy = (sxy - ox * ty - oy * tx) / n + ox * oy
+    return n, plateau, sw, px + ox, py + oy, xx, xy, yy
+
+
+@njit(**_OPTIONS)
+def _axes(xx, xy, yy):
+    """Root mean square extent along the major and the minor axis."""
+    half = 0.5 * (xx + yy)
+    spread = np.sqrt(0.25 * (xx - yy) ** 2 + xy * xy)
+    return np.sqrt(half + spread), np.sqrt(max(half - spread, 1e-6))
+
+
+@njit(**_OPTIONS)
+def _sharpness(ratio, sign, py, px, out):
+    """The peak pixel's neighbours over it, in the unsmoothed picture; columns 17, 19 and 20 of ``out``."""
+    ny, nx = ratio.shape
+    best, by, bx = -np.inf, py, px
+    for y in range(max(py - 1, 0), min(py + 2, ny)):
+        for x in range(max(px - 1, 0), min(px + 2, nx)):
+            v = sign * ratio[y, x]
+            if v > best:
+                best, by, bx = v, y, x
+    cross, ring8, second = 0.0, 0.0, -np.inf
+    m4, m8 = 0, 0
+    for dy in range(-1, 2):
+        for dx in range(-1, 2):
+            y, x = by + dy, bx + dx
+            if (dy == 0 and dx == 0) or y < 0 or x < 0 or y >= ny or x >= nx:
+                continue
+            v = sign * ratio[y, x]
+            ring8 += v
+            m8 += 1
+            if dy == 0 or dx == 0:
+                cross += v
+                m4 += 1
+                second = max(second, v)
+    out[17] = cross / max(m4, 1) / best if best > 0 else 0.0
+    out[19] = second / best if best > 0 else 0.0
+    out[20] = ring8 / max(m8, 1) / best if best > 0 else 0.0
+
+
+@njit(**_OPTIONS)
+def describe_objects(
     ratio,
     smooth,
     labels,
@@ -153,83 +219,26 @@ def describe(
     rms,
     light,
     slope_gain,
-    sun_azimuth,
-    sharpest,
     step,
     y0,
     x0,
     out,
 ):
-    """Features of each object; the columns are named in ``brightspot.shading.FEATURES``.
+    """What each object is in itself; the columns are named in ``brightspot.shading.FEATURES``.
 
     ``light`` mesh: local level over the frame's bright level; ``slope_gain`` mesh: brightness of a facet
-    at the angle of repose over that of level ground, NaN where not known. ``sun_azimuth`` (n,) radians
-    clockwise from image up along the Sun's line at each object, NaN where not known. Surroundings of objects
-    with a sharpness below ``sharpest`` are not looked at. ``out`` (n, N_FEATURES) float32.
+    at the angle of repose over that of level ground, NaN where not known. ``out`` (n, N_FEATURES) float32:
+    NaN in the columns of the surroundings.
     """
     rows, columns = rms.shape
-    ny, nx = smooth.shape
-    ray = np.empty(RAYS)
-    grid = np.empty((2 * ALONG + 1, 2 * ACROSS + 1))
-    from_grid = np.empty(9)
     for o in range(peak.size):
-        label = o + 1
         py, px = peak_yx[o, 0], peak_yx[o, 1]
         c = peak[o]
-        # sharpness of the peak in the unsmoothed picture
-        best, by, bx = -np.inf, py, px
-        for y in range(max(py - 1, 0), min(py + 2, ny)):
-            for x in range(max(px - 1, 0), min(px + 2, nx)):
-                v = sign * ratio[y, x]
-                if v > best:
-                    best, by, bx = v, y, x
-        cross, ring8, second = 0.0, 0.0, -np.inf
-        m4, m8 = 0, 0
-        for dy in range(-1, 2):
-            for dx in range(-1, 2):
-                y, x = by + dy, bx + dx
-                if (dy == 0 and dx == 0) or y < 0 or x < 0 or y >= ny or x >= nx:
-                    continue
-                v = sign * ratio[y, x]
-                ring8 += v
-                m8 += 1
-                if dy == 0 or dx == 0:
-                    cross += v
-                    m4 += 1
-                    second = max(second, v)
         j = min(max((py - y0) // step, 0), rows - 1)
         i = min(max((px - x0) // step, 0), columns - 1)
         texture = rms[j, i]
-        # footprint: area, centre, second moments
-        n, sw, sx, sy, plateau = 0, 0.0, 0.0, 0.0, 0
-        tx, ty, sxx, sxy, syy = 0.0, 0.0, 0.0, 0.0, 0.0
-        for y in range(box[o, 0], box[o, 2] + 1):
-            for x in range(box[o, 1], box[o, 3] + 1):
-                if labels[y, x] == label:
-                    w = sign * smooth[y, x]
-                    fx, fy = float(x - px), float(y - py)
-                    n += 1
-                    sw += w
-                    sx += w * fx
-                    sy += w * fy
-                    tx += fx
-                    ty += fy
-                    sxx += fx * fx
-                    sxy += fx * fy
-                    syy += fy * fy
-                    if w > 0.8 * c:
-                        plateau += 1
-        ox, oy = sx / sw, sy / sw
-        cx, cy = px + ox, py + oy
-        # moments of the pixels about the weighted centre
-        xx = 1.0 / 12.0 + (sxx - 2.0 * ox * tx) / n + ox * ox
-        yy = 1.0 / 12.0 + (syy - 2.0 * oy * ty) / n + oy * oy
-        xy = (sxy - ox * ty - oy * tx) / n + ox * oy
-        half = 0.5 * (xx + yy)
-        spread = np.sqrt(0.25 * (xx - yy) ** 2 + xy * xy)
-        major = np.sqrt(half + spread)
-        minor = np.sqrt(max(half - spread, 1e-6))
-        radius = np.sqrt(n / np.pi)
+        n, plateau, _, _, _, xx, xy, yy = _footprint(smooth, labels, sign, box, o, py, px, 0.8 * c)
+        major, minor = _axes(xx, xy, yy)
         out[o] = np.nan
         out[o, 0] = c
         out[o, 1] = c / texture
@@ -240,11 +249,35 @@ def describe(
         out[o, 6] = major / minor
         out[o, 7] = n / (4.0 * np.pi * major * minor)
         out[o, 8] = plateau / n
-        out[o, 17] = cross / max(m4, 1) / best if best > 0 else 0.0
-        out[o, 19] = second / best if best > 0 else 0.0
-        out[o, 20] = ring8 / max(m8, 1) / best if best > 0 else 0.0
-        if out[o, 17] < sharpest:
+        _sharpness(ratio, sign, py, px, out[o])
+        out[o, 21] = saddle[o] / peak[o]
+        q = neighbour[o]
+        if q >= 0:
+            gap = np.hypot(peak_yx[q, 0] - py, peak_yx[q, 1] - px)
+            out[o, 22] = gap / (np.sqrt(n_pixels[q] / np.pi) + 1.0)
+            out[o, 23] = peak[o] / peak[q]
+        # Of a dark place: what light is left; next to none is a shadow.
+        out[o, 24] = (1.0 + c) / slope_gain[j, i] if sign > 0 else 1.0 - c
+        out[o, 28] = c * np.sqrt(n) / texture
+
+
+@njit(**_OPTIONS)
+def describe_surroundings(smooth, labels, sign, peak, peak_yx, box, sun_azimuth, wanted, out):
+    """What surrounds the objects that are ``wanted`` (n,): ring, Sun's line, Sun-aligned grid.
+
+    ``sun_azimuth`` (n,) radians clockwise from image up along the Sun's line at each object, NaN where not
+    known. Fills the columns that `describe_objects` leaves.
+    """
+    ray, sector = np.empty(RAYS), np.empty(RAYS)
+    grid = np.empty((2 * ALONG + 1, 2 * ACROSS + 1))
+    for o in range(peak.size):
+        if not wanted[o]:
             continue
+        py, px = peak_yx[o, 0], peak_yx[o, 1]
+        c = peak[o]
+        n, _, sw, cx, cy, xx, xy, yy = _footprint(smooth, labels, sign, box, o, py, px, c)
+        major, minor = _axes(xx, xy, yy)
+        radius = np.sqrt(n / np.pi)
         # ring: how far the brightness goes on in each direction
         r1, r2 = 1.6 * radius + 1.5, 2.8 * radius + 4.0
         shade = 0
@@ -264,71 +297,58 @@ def describe(
                     ray_n += 1
             ray[k] = ray_sum / ray_n if ray_n else 0.0
         # neighbouring rays averaged: 22.5 degrees wide sectors overlap
-        sector = np.empty(RAYS)
         for k in range(RAYS):
             sector[k] = (0.5 * (ray[k] + 0.5 * ray[(k + 1) % RAYS] + 0.5 * ray[k - 1])) / c
         ranked = np.sort(sector)
-        # Sun's line through the object: relief integrates to nothing along it, albedo does not
-        azimuth = sun_azimuth[o]
-        toward = away = net = along = np.nan
-        if azimuth == azimuth:
-            ux, uy = np.sin(azimuth), -np.cos(azimuth)
-            reach = 3.0 * radius + 5.0
-            stride = max(int(radius / 3.0), 1)  # wide objects need no finer look
-            width = max(int(radius / stride + 0.5), 1)
-            toward, away, net = 0.0, 0.0, 0.0
-            length = int(reach / stride)
-            for side in range(-1, 2, 2):
-                lowest = 0.0
-                run = 0.0
-                for s in range(0 if side > 0 else 1, length + 1):
-                    mean, m = 0.0, 0
-                    for w in range(-width, width + 1):
-                        x = cx + stride * (side * s * ux - w * uy)
-                        y = cy + stride * (side * s * uy + w * ux)
-                        v = _excess(smooth, labels, peak, o, y, x, sign)
-                        if v == v:
-                            mean += v
-                            m += 1
-                    if m:
-                        mean /= m
-                        net += mean * (2 * width + 1)
-                        run = mean if s <= 1 else 0.5 * (run + mean)
-                        lowest = min(lowest, run)
-                if side > 0:
-                    toward = lowest / c
-                else:
-                    away = lowest / c
-            net *= stride * stride / max(sw, 1e-6)
-            across_angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
-            d = np.abs(np.cos(across_angle) * ux + np.sin(across_angle) * uy)
-            along = d * (1.0 - minor / major)
-        from_grid[:] = np.nan
-        if azimuth == azimuth:
-            _sun_grid(smooth, labels, peak, o, cx, cy, ux, uy, max(0.75 * radius, 1.0), sign, grid)
-            _grid_features(grid, c, from_grid)
         out[o, 9] = ranked[RAYS - 1]
         out[o, 10] = ranked[RAYS - 5]
         out[o, 11] = ranked[RAYS // 2]
         out[o, 12] = ranked[0]
         out[o, 13] = shade / max(seen, 1)
-        out[o, 14] = min(toward, away)
-        out[o, 15] = max(toward, away)
-        out[o, 16] = net
-        out[o, 18] = along
-        # Of a dark place: what light is left; next to none is a shadow.
-        out[o, 24] = (1.0 + c) / slope_gain[j, i] if sign > 0 else 1.0 - c
-        out[o, 21] = saddle[o] / peak[o]
-        q = neighbour[o]
-        out[o, 22] = np.nan
-        out[o, 23] = np.nan
-        if q >= 0:
-            gap = np.hypot(peak_yx[q, 0] - py, peak_yx[q, 1] - px)
-            out[o, 22] = gap / (np.sqrt(n_pixels[q] / np.pi) + 1.0)
-            out[o, 23] = peak[o] / peak[q]
-        out[o, 28] = c * np.sqrt(n) / texture
-        for k in range(9):
-            out[o, 29 + k] = from_grid[k]
+        azimuth = sun_azimuth[o]
+        if azimuth == azimuth:
+            ux, uy = np.sin(azimuth), -np.cos(azimuth)
+            _along_the_sun(smooth, labels, peak, o, cx, cy, ux, uy, radius, sw, sign, out[o])
+            across_angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
+            d = np.abs(np.cos(across_angle) * ux + np.sin(across_angle) * uy)
+            out[o, 18] = d * (1.0 - minor / major)
+            _sun_grid(smooth, labels, peak, o, cx, cy, ux, uy, max(0.75 * radius, 1.0), sign, grid)
+            _grid_features(grid, c, out[o, 29:38])
+
+
+@njit(**_OPTIONS)
+def _along_the_sun(smooth, labels, peak, o, cx, cy, ux, uy, radius, sw, sign, out):
+    """The Sun's line through the object: relief integrates to nothing along it, albedo does not."""
+    c = peak[o]
+    reach = 3.0 * radius + 5.0
+    stride = max(int(radius / 3.0), 1)  # wide objects need no finer look
+    width = max(int(radius / stride + 0.5), 1)
+    toward, away, net = 0.0, 0.0, 0.0
+    length = int(reach / stride)
+    for side in range(-1, 2, 2):
+        lowest = 0.0
+        run = 0.0
+        for s in range(0 if side > 0 else 1, length + 1):
+            mean, m = 0.0, 0
+            for w in range(-width, width + 1):
+                x = cx + stride * (side * s * ux - w * uy)
+                y = cy + stride * (side * s * uy + w * ux)
+                v = _excess(smooth, labels, peak, o, y, x, sign)
+                if v == v:
+                    mean += v
+                    m += 1
+            if m:
+                mean /= m
+                net += mean * (2 * width + 1)
+                run = mean if s <= 1 else 0.5 * (run + mean)
+                lowest = min(lowest, run)
+        if side > 0:
+            toward = lowest / c
+        else:
+            away = lowest / c
+    out[14] = min(toward, away)
+    out[15] = max(toward, away)
+    out[16] = net * stride * stride / max(sw, 1e-6)
 
 
 @njit(**_OPTIONS)
@@ -368,19 +388,15 @@ def compare_peers(peak, peak_yx, shape, cell, least, out_first, out_third):
 
 
 @njit(**_OPTIONS)
-def sum_trees(features, feature, number, right, missing_left, root, hopeless, score):
+def sum_trees(features, feature, number, right, missing_left, root, score):
     """Add up the leaves that each row of ``features`` (n, m) falls into.
 
     Nodes in depth-first order: the left child follows its parent, the right one is ``right`` nodes on. A
-    node with ``feature`` < 0 is a leaf and ``number`` its value, else ``number`` is the threshold. A row
-    whose sum is below ``hopeless`` after a quarter of the trees is left at that.
+    node with ``feature`` < 0 is a leaf and ``number`` its value, else ``number`` is the threshold.
     """
-    quarter = root.size // 4
     for o in range(features.shape[0]):
         total = 0.0
         for t in range(root.size):
-            if t == quarter and total < hopeless:
-                break
             node = root[t]
             while feature[node] >= 0:
                 v = features[o, feature[node]]
