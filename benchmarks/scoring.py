@@ -12,6 +12,8 @@ LEAST_DIAMETER = 2.5
 GREATEST_INCIDENCE_DEG = 75.0
 GREATEST_EMISSION_DEG = 70.0
 GREATEST_SHADOW = 0.3
+FAINT_CONTRAST, MOST_SHADOW = 1.2, 0.5
+"""Spots fainter or more in shadow than this say nothing about a confidence."""
 
 
 class Score(NamedTuple):
@@ -91,6 +93,19 @@ def within(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray, margin: float = 1.
         np.asarray(y)[:, None] - np.asarray(truth["y"], float)[None, :],
     )
     return (gap <= 0.5 * np.asarray(truth["diameter_px"], float)[None, :] + margin).any(axis=1)
+
+
+def right(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """For each bright candidate 1 on a spot, 0 off all, NaN where a faint or shadowed spot or a halo is."""
+    truth = truth[truth["visible"].astype(bool) & (truth["contrast"] > 1.0)].reset_index(drop=True)
+    vague = (
+        ~truth["is_spot"].astype(bool)
+        | (truth["contrast"] < FAINT_CONTRAST)
+        | (truth["shadowed_fraction"] > MOST_SHADOW)
+    )
+    out = within(truth[~vague], x, y).astype(float)
+    out[(out == 0) & within(truth[vague], x, y)] = np.nan
+    return out
 
 
 def score(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> Score:

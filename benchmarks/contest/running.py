@@ -26,8 +26,6 @@ SETS = ("nominal", "shifted", "pairs")
 MERGED_GAP_PX = 2.0
 """Spots are a merged pair where no more than this lies between their edges."""
 
-FAINT_CONTRAST, MOST_SHADOW = 1.2, 0.5
-"""A detection on a spot fainter or more in shadow than this counts neither way in the calibration."""
 
 Find = Callable[[Frame, Inputs], np.ndarray]
 
@@ -153,14 +151,7 @@ def confidences(cache: Path) -> pd.DataFrame:
                 continue
             found = found[found["polarity"] == "bright"]
             x, y = (found[c].to_numpy(float) for c in ("x_centroid", "y_centroid"))
-            truth = case.truth[case.truth["visible"].astype(bool)].reset_index(drop=True)
-            vague = (
-                ~truth["is_spot"].astype(bool)
-                | (truth["contrast"] < FAINT_CONTRAST)
-                | (truth["shadowed_fraction"] > MOST_SHADOW)
-            )
-            right = scoring.within(truth[~vague], x, y).astype(float)
-            right[(right == 0) & scoring.within(truth[vague], x, y)] = np.nan
+            right = scoring.right(case.truth, x, y)
             part = pd.DataFrame({"confidence": found["albedo_confidence"].to_numpy(float), "right": right})
             parts.append(part.assign(**_key(case)))
     return pd.concat(parts, ignore_index=True)

@@ -24,7 +24,6 @@ TRIALS = 16
 LEAST_CONTRAST = 1.08
 """Objects fainter than this over their surroundings are no candidates: most of sep's catalog at low cuts."""
 
-FAINT_CONTRAST, MOST_SHADOW = 1.2, 0.5
 PROBABILITIES = np.round(np.arange(0.1, 0.96, 0.05), 2)
 
 SPACE: dict[str, Any] = {
@@ -85,8 +84,8 @@ def labels(case: Case, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     match = scoring.pair_up(truth, points[:, 0], points[:, 1])
     vague = (
         ~truth["is_spot"].astype(bool)
-        | (truth["contrast"] < FAINT_CONTRAST)
-        | (truth["shadowed_fraction"] > MOST_SHADOW)
+        | (truth["contrast"] < scoring.FAINT_CONTRAST)
+        | (truth["shadowed_fraction"] > scoring.MOST_SHADOW)
     ).to_numpy()
     label = (match >= 0).astype(float)
     weight = np.ones(len(points))
