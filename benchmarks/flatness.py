@@ -1,6 +1,6 @@
 """Is the levelled image flat from the sub-solar point to 80 degrees of incidence?
 
-    python benchmarks/flatness.py [--seeds 6]
+    python benchmarks/flatness.py [--seeds 8]
 
 Rendered bodies without spots and without mottling, 420 px across, mean of some seeds: the levelled image
 (1 = the local surface) by incidence. Three measures: the mean of lit ground (above 0.3 of the level: the
@@ -50,7 +50,7 @@ def one(seed: int, phase_deg: float, *, relief: bool) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=8)
     args = parser.parse_args()
     steps = "  ".join(f"{low:.0f}-{high:.0f}" for low, high in pairwise(EDGES))
     print(f"degrees of incidence: {steps}; spread to 76 and to 80 degrees")
