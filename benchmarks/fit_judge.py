@@ -48,6 +48,9 @@ FARTHER_KM = 20_000.0
 BRIGHT_EJECTA = 0.15
 """Excess of halos that are neither spot nor slope in a stretched picture, where no contrast is known."""
 
+SCALE_SPREAD = 0.8
+"""Standard deviation of the logarithm of the factor by which a frame's scale is changed for the fit."""
+
 LOWEST_SUN_DEG = 78.0
 """Greatest incidence in the middle of an oblique close-up."""
 
@@ -95,6 +98,7 @@ AT_A_GLANCE = (
     "incidence",
     "significance",
     "emission",
+    "pixel_km",
 )
 """Features that need no look at the surroundings."""
 
@@ -424,6 +428,9 @@ def main() -> None:
         rows = drawn(args.first, args.frames)
         if args.cache:
             np.savez(args.cache[0], **rows)
+    # Only loosely told, so that no scale's ground is learnt by heart.
+    factor = np.exp(np.random.default_rng(0).normal(0.0, SCALE_SPREAD, rows["seed"].max() + 1))
+    rows["features"][:, FEATURES.index("pixel_km")] *= factor[rows["seed"]]
     arrays: dict[str, np.ndarray] = {}
     record: dict[str, object] = {
         "frames": len(np.unique(rows["seed"])),

@@ -18,6 +18,7 @@ from brightspot.shading import (
     ANGLE_OF_REPOSE_DEG,
     FEATURES,
     LEAST_GLANCE,
+    LEAST_PARTED,
     NO_SLOPE_DEG,
     PAIR_FEATURES,
     albedo_confidence,
@@ -303,7 +304,7 @@ def test_are_two_is_the_trees():
     rows[:, 0] = rng.uniform(0.0, 0.75, 50)
     model = judge("pair")
     score = np.array([sum_slowly(row, model) for row in rows]) + model["base"]
-    assert are_two(rows).tolist() == (score > 0.0).tolist()
+    assert are_two(rows).tolist() == (score > LEAST_PARTED).tolist()
     assert 0 < are_two(rows).sum() < 50
     assert are_two(rows[:0]).shape == (0,)
 

@@ -271,13 +271,18 @@ class SpotFinder:
             threshold = np.where(searched, least, np.inf).astype(np.float32)
             found = segment_outliers(background, threshold, dark=dark)
             azimuth = np.full(len(found.peak), from_relief)
-            incidence = emission = None
+            place = None
             if frame.geometry is not None:
                 y, x = found.peak_yx.T
                 ground = frame.geometry.ground(x, y)
                 azimuth = ground.sun_azimuth_deg
-                incidence, emission = ground.incidence_deg, ground.emission_deg
-            features = describe(background, found, azimuth, gain, incidence, emission, dark=dark, every=every)
+                away_km = np.linalg.norm(ground.point_km - frame.geometry.spacecraft_km, axis=-1)
+                place = {
+                    "incidence": ground.incidence_deg,
+                    "emission": ground.emission_deg,
+                    "pixel_km": away_km * frame.geometry.camera.mean_ifov_rad,
+                }
+            features = describe(background, found, azimuth, gain, place, dark=dark, every=every)
             out.append(Candidates(dark, found, features, searched))
         return background, out
 

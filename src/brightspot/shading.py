@@ -63,6 +63,7 @@ FEATURES = (
     "surroundings_rms",  # root mean square of the surroundings, over the peak
     "along_tilt",  # difference between the two sides along the Sun's line, over the peak
     "emission",  # degrees, where the geometry is known
+    "pixel_km",  # width of a pixel there, across the line of sight
 )
 """Names of the features, in the order of the kernel's columns."""
 
@@ -99,6 +100,10 @@ LEAST_GLANCE = -4.0
 """Log-odds at a first glance, from what an object is in itself, below which its surroundings are not looked
 at. One in five passes; of 3,045 spots that the judge believed on frames held back, one did not."""
 
+LEAST_PARTED = -1.0
+"""Log-odds above which two pieces are two places: a place lost is worse than one told twice, and the
+deposits of the fit that fall into many pieces outnumber its pairs."""
+
 NO_SLOPE_DEG = 90.0
 """Reported where no tilt reaches the contrast."""
 
@@ -108,8 +113,7 @@ def describe(
     segmentation: Segmentation,
     sun_azimuth_deg: np.ndarray,
     slope_gain: np.ndarray | None,
-    incidence_deg: np.ndarray | None = None,
-    emission_deg: np.ndarray | None = None,
+    place: dict[str, np.ndarray] | None = None,
     *,
     dark: bool,
     every: bool = False,
@@ -125,8 +129,8 @@ def describe(
         not known. Either end will do.
     slope_gain : numpy.ndarray or None
         Mesh from `slope_gain`; None without geometry.
-    incidence_deg, emission_deg : numpy.ndarray or None
-        (n,) angles at the objects; None without geometry.
+    place : dict of numpy.ndarray or None
+        (n,) ``incidence`` and ``emission`` (degrees) and ``pixel_km`` at the objects; None without geometry.
     dark : bool
         The objects are darker than their surroundings.
     every : bool
@@ -156,8 +160,8 @@ def describe(
     )
     features[:, FEATURES.index("above_first_peer")] = first
     features[:, FEATURES.index("above_third_peer")] = third
-    for name, angle_deg in (("incidence", incidence_deg), ("emission", emission_deg)):
-        features[:, FEATURES.index(name)] = np.nan if angle_deg is None else angle_deg
+    for name in ("incidence", "emission", "pixel_km"):
+        features[:, FEATURES.index(name)] = np.nan if place is None else place[name]
     wanted = ~too_sharp(features)
     if not every:
         wanted &= _score("glance_dark" if dark else "glance_bright", features) >= LEAST_GLANCE
@@ -292,7 +296,7 @@ def are_two(pairs: np.ndarray) -> np.ndarray:
     Small trees, fitted with the judge (``benchmarks/fit_judge.py``) to pieces of rendered deposits and to
     rendered neighbours.
     """
-    return _score("pair", pairs) > 0.0
+    return _score("pair", pairs) > LEAST_PARTED
 
 
 def _score(kind: str, rows: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 RAYS = 16
 SAMPLES = 6
 OVERSHINES = 1.4  # times as high as the object judged
-N_FEATURES = 39
+N_FEATURES = 40
 ALONG, ACROSS = 4, 8  # half-widths of the Sun-aligned grid, in steps of 0.75 radii
 
 
