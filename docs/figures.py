@@ -178,9 +178,9 @@ def pairs(june: Searched) -> plt.Figure:
 
 def judged(april: Searched, june: Searched) -> plt.Figure:
     """What the confidence says of every candidate of two images, and the curve that calibrates it."""
-    model = shading._model("bright")
+    model = shading._trees("bright")[0]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.5), layout="constrained")
-    left.plot(model.score, model.probability, color=BLUE)
+    left.plot(model["score"], model["probability"], color=BLUE)
     left.set(
         xlabel="sum of the trees (log-odds before calibration)", ylabel="albedo_confidence", xlim=(-10, 10)
     )
