@@ -33,7 +33,7 @@ from brightspot.segmentation import Segmentation
 from brightspot.shading import FEATURES, LEAST_GLANCE, PAIR_FEATURES, pair_features, too_sharp
 
 ALTITUDES_KM = (46_000.0, 33_000.0, 22_000.0, 13_600.0, 4_400.0, 1_470.0)
-PHASES_OF_THE_MISSION = 1400
+LAST_AT_MISSION_ALTITUDES = 1400
 """Seeds to this one are drawn at the altitudes above, 15 % to either side, later ones at any of these."""
 
 ANY_KM = (1_000.0, 46_000.0)
@@ -151,7 +151,7 @@ def oblique(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:
 def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
     """The scene of a frame of the fit."""
     kind = seed % KINDS
-    if kind < len(ALTITUDES_KM) and seed <= PHASES_OF_THE_MISSION:
+    if kind < len(ALTITUDES_KM) and seed <= LAST_AT_MISSION_ALTITUDES:
         altitude = ALTITUDES_KM[kind] * float(rng.uniform(0.85, 1.15))
     else:
         bounds = ANY_KM if kind < len(ALTITUDES_KM) else CLOSE_UP_KM
@@ -245,7 +245,8 @@ def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
             truth = truth[(is_dark if dark else ~is_dark) & spot].reset_index(drop=True)
             strength = np.asarray(np.maximum(truth["contrast"], 1.0 / truth["contrast"]), float)
             # Neither spot nor slope: too faint to matter, mostly shadowed, or too small here.
-            vague = (strength < 1.2) | (np.asarray(truth["shadowed_fraction"], float) > 0.5)
+            shadow = np.asarray(truth["shadowed_fraction"], float)
+            vague = (strength < scoring.FAINT_CONTRAST) | (shadow > scoring.MOST_SHADOW)
             if factor > 1:
                 vague |= scoring.seen_diameter(truth) < 4.0 * factor
             on_spot = scoring.within(truth[~vague], x, y, factor)

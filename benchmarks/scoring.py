@@ -95,16 +95,21 @@ def within(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray, margin: float = 1.
     return (gap <= 0.5 * np.asarray(truth["diameter_px"], float)[None, :] + margin).any(axis=1)
 
 
-def right(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """For each bright candidate 1 on a spot, 0 off all, NaN where a faint or shadowed spot or a halo is."""
-    truth = truth[truth["visible"].astype(bool) & (truth["contrast"] > 1.0)].reset_index(drop=True)
-    vague = (
+def vague(truth: pd.DataFrame) -> np.ndarray:
+    """Places that say nothing about a bright candidate: halos, and spots too faint or too much in shadow."""
+    return np.asarray(
         ~truth["is_spot"].astype(bool)
         | (truth["contrast"] < FAINT_CONTRAST)
         | (truth["shadowed_fraction"] > MOST_SHADOW)
     )
-    out = within(truth[~vague], x, y).astype(float)
-    out[(out == 0) & within(truth[vague], x, y)] = np.nan
+
+
+def right(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """For each bright candidate 1 on a spot, 0 off all, NaN where a faint or shadowed spot or a halo is."""
+    truth = truth[truth["visible"].astype(bool) & (truth["contrast"] > 1.0)].reset_index(drop=True)
+    unclear = vague(truth)
+    out = within(truth[~unclear], x, y).astype(float)
+    out[(out == 0) & within(truth[unclear], x, y)] = np.nan
     return out
 
 

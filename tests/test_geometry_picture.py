@@ -14,7 +14,7 @@ from test_geometry import centre, circular, render, view
 # --- the picture ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+several_views = pytest.mark.parametrize(
     ("distance_km", "phase_deg", "off"),
     [
         (22470, 20, (0, 0)),
@@ -24,6 +24,9 @@ from test_geometry import centre, circular, render, view
         (46500, 25, (100, 40)),
     ],
 )
+
+
+@several_views
 def test_orientation_is_told_from_the_picture(distance_km, phase_deg, off):
     g = view(distance_km, phase_deg, off=off)
     image = render(g)
@@ -51,16 +54,7 @@ def test_orientation_that_cannot_be_told():
     assert geometry.check_orientation(g, nothing, np.ones((1024, 1024), bool)).agrees is None
 
 
-@pytest.mark.parametrize(
-    ("distance_km", "phase_deg", "off"),
-    [
-        (22470, 20, (0, 0)),
-        (22470, 80, (30, -50)),
-        (14000, 120, (0, 0)),
-        (7700, 40, (300, 200)),
-        (46500, 25, (100, 40)),
-    ],
-)
+@several_views
 def test_pointing_is_refined_to_a_fraction_of_a_pixel(distance_km, phase_deg, off):
     true = view(distance_km, phase_deg, off=off)
     image = render(true)

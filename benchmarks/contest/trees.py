@@ -82,11 +82,7 @@ def labels(case: Case, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """1 for the object that has a spot, 0 for others; weight 0 where a faint spot or a halo is its place."""
     truth = case.truth
     match = scoring.pair_up(truth, points[:, 0], points[:, 1])
-    vague = (
-        ~truth["is_spot"].astype(bool)
-        | (truth["contrast"] < scoring.FAINT_CONTRAST)
-        | (truth["shadowed_fraction"] > scoring.MOST_SHADOW)
-    ).to_numpy()
+    vague = scoring.vague(truth)
     label = (match >= 0).astype(float)
     weight = np.ones(len(points))
     weight[match >= 0] = np.where(vague[match[match >= 0]], 0.0, 1.0)

@@ -162,7 +162,7 @@ def estimate_background(
     bright = mean[share > 0.25]
     if bright.size == 0 or not np.any(bright > 0):
         raise NothingLit("nothing in the image is lit; give a frame that shows the sunlit surface")
-    if _only_noise(image, usable, mean[share > 0.25]):
+    if _only_noise(image, usable, bright):
         raise NothingLit("nothing in the image is lit; give a frame that shows the sunlit surface")
     floor = _least_light(mean, share, disk)
     above = np.empty(image.shape, bool)

@@ -333,7 +333,8 @@ class SpotFinder:
         confidence = albedo_confidence(features, dark=dark)
         large = found.n_pixels * factor**2 >= self.n_pixels
         believed = large & (confidence >= self.min_confidence)
-        two = are_two(pair_features(found, features))
+        two = np.ones(len(believed), bool)
+        two[believed] = are_two(pair_features(found, features)[believed])
         found, root = merge_believed(found, believed, two, background.smooth, dark=dark)
         good = large if self.keep_all else believed
         chosen = np.flatnonzero(good & (root == np.arange(len(root))))

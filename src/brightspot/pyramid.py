@@ -203,7 +203,7 @@ def number_footprints(shape: tuple[int, int], parts: list[Part]) -> np.ndarray:
     """Image of detection numbers, (rows, columns) int32; finer footprints lie on top."""
     labels = np.zeros(shape, np.int32)
     for part in parts:
-        x0, y0 = part.corner if part.factor > 1 else (0, 0)
+        x0, y0 = part.corner
         for o, number in zip(part.rows["_object"], part.rows["detection_id"], strict=True):
             first_y, first_x, last_y, last_x = part.found.box[o]
             own = part.found.labels[first_y : last_y + 1, first_x : last_x + 1] == o + 1
