@@ -1,11 +1,11 @@
 """Refit the judge (``src/brightspot/judge.npz``) to rendered frames.
 
-    python benchmarks/fit_judge.py [--frames 2100] [--out src/brightspot/judge.npz]
+    python benchmarks/fit_judge.py [--frames 4500] [--out src/brightspot/judge.npz]
 
 Frames are drawn by ``simulate.random_scene`` at the mission's altitudes, at any altitude and as oblique
 close-ups, one in four from its shifted ranges, a third seen as a stretched 8-bit JPEG, half as pictures
 without a label. Seeds below 100000 belong to the fit; benchmarks use others.
-Needs scikit-learn (extra ``fit``).
+Needs scikit-learn, jax and optax (extra ``fit``).
 """
 
 from __future__ import annotations
@@ -17,20 +17,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import fit_look
 import numpy as np
 import pandas as pd
 import scoring
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import average_precision_score
 
 from brightspot import ceres, simulate
 from brightspot.camera import Camera
 from brightspot.errors import NothingLit
 from brightspot.finder import SpotFinder
 from brightspot.frame import Frame, locate
+from brightspot.judge import (
+    FEATURES,
+    LEAST_GLANCE,
+    LEAST_TREES,
+    NOT_LOOKED_AT,
+    PAIR_FEATURES,
+    TREES_SHARE,
+    network_inputs,
+    too_sharp,
+    worth_a_look,
+)
 from brightspot.pyramid import binnings, coarsen
 from brightspot.segmentation import Segmentation
-from brightspot.shading import FEATURES, LEAST_GLANCE, PAIR_FEATURES, pair_features, too_sharp
+from brightspot.shading import look_patches, pair_features
 
 ALTITUDES_KM = (46_000.0, 33_000.0, 22_000.0, 13_600.0, 4_400.0, 1_470.0)
 LAST_AT_MISSION_ALTITUDES = 1400
@@ -216,6 +229,7 @@ def unlabelled(frame: Frame) -> Frame:
 class Examples(NamedTuple):
     """Candidates of one frame: features, label (1 spot, 0 not), polarity (1 dark), weight.
 
+    ``looked`` tells of which candidates there are ``patches``: bright ones that pass the first glance.
     ``pairs`` and ``two`` are of those candidates that lie on a spot and have a higher neighbour on one: what
     `pair_features` gives, and whether these are two spots.
     """
@@ -224,6 +238,8 @@ class Examples(NamedTuple):
     label: np.ndarray
     dark: np.ndarray
     weight: np.ndarray
+    looked: np.ndarray
+    patches: np.ndarray
     pairs: np.ndarray
     two: np.ndarray
 
@@ -233,10 +249,10 @@ def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
     out = []
     for factor, corner in binnings(frame.shape):
         try:
-            _, candidates = SpotFinder().candidates(coarsen(frame, factor, corner), every=True)
+            background, candidates = SpotFinder().candidates(coarsen(frame, factor, corner), every=True)
         except NothingLit:
             break
-        for dark, found, features, _ in candidates:
+        for dark, found, features, _, azimuth in candidates:
             x, y = (found.peak_yx.T * factor + 0.5 * (factor - 1) + np.array(corner[::-1])[:, None])[::-1]
             truth = all_truth
             is_dark = truth["contrast"] < 1.0
@@ -260,7 +276,12 @@ def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
                 weight[on_spot] = 0.0
             weight[too_sharp(features)] = 0.0
             pairs = pair_examples(found, features, truth[~vague], (x, y), factor)
-            out.append(Examples(features, label, np.full(len(x), int(dark)), weight, *pairs))
+            looked = worth_a_look(features, dark=dark) & ~too_sharp(features) & (not dark)
+            patches = look_patches(background, found, azimuth, np.flatnonzero(looked), dark=dark)
+            polarity = np.full(len(x), int(dark))
+            out.append(
+                Examples(features, label, polarity, weight, looked, patches.astype(np.float16), *pairs)
+            )
     return Examples(*(np.concatenate(part) for part in zip(*out, strict=True))) if out else None
 
 
@@ -328,7 +349,7 @@ def new_model(kind: str) -> HistGradientBoostingClassifier:
     elif kind == "glance":
         monotone = [0] * len(AT_A_GLANCE)
     else:
-        monotone = [1 if f in RISING else -1 if f in FALLING else 0 for f in FEATURES]
+        monotone = [1 if f in RISING else -1 if f in FALLING else 0 for f in FEATURES[:-1]]
     trees, leaves, rate = SHAPE[kind]
     return HistGradientBoostingClassifier(
         max_iter=trees, max_leaf_nodes=leaves, learning_rate=rate, min_samples_leaf=25,
@@ -376,26 +397,76 @@ def fit_pairs(
     return export(new_model("pair").fit(pairs, two)), record
 
 
-def fit(
-    polarity: str, features: np.ndarray, label: np.ndarray, weight: np.ndarray, seed: np.ndarray
-) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """Trees fitted to all frames, calibrated on scores that each fifth gets from the other four; record."""
-    raw = np.zeros(len(label))
+class Rows(NamedTuple):
+    """Candidates of one polarity from all frames; ``patches`` (n, rows, columns) only where ``looked`` is."""
+
+    features: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray
+    seed: np.ndarray
+    looked: np.ndarray
+    patches: np.ndarray
+
+    def held(self, fold: int) -> np.ndarray:
+        """(n,) bool, the candidates of one frame in five."""
+        return (self.seed // KINDS) % 5 == fold
+
+
+def fit_trees(polarity: str, rows: Rows) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Trees fitted to all frames, and the log-odds that each fifth gets from the other four."""
+    features = rows.features[:, :-1]
+    raw = np.zeros(len(rows.label))
     for fold in range(5):
-        held = (seed // KINDS) % 5 == fold
-        model = new_model(polarity).fit(features[~held], label[~held], sample_weight=weight[~held])
+        held = rows.held(fold)
+        model = new_model(polarity)
+        model.fit(features[~held], rows.label[~held], sample_weight=rows.weight[~held])
         raw[held] = model.decision_function(features[held])
+    return export(new_model(polarity).fit(features, rows.label, sample_weight=rows.weight)), raw
+
+
+def fit_network(rows: Rows) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The network trained on all frames, and the log-odds that a fifth gets from one trained on the others.
+
+    NaN where nothing is known: in the other four fifths, and where nothing was looked at.
+    """
+    told = network_inputs(rows.features[rows.looked])
+    label, weight, held = rows.label[rows.looked], rows.weight[rows.looked], rows.held(0)[rows.looked]
+    use = ~held & (weight > 0)
+    partial = fit_look.train(rows.patches[use], told[use], label[use], weight[use])
+    raw = np.full(len(rows.label), np.nan)
+    raw[np.flatnonzero(rows.looked)[held]] = fit_look.apply(partial, rows.patches[held], told[held])
     use = weight > 0
+    return fit_look.train(rows.patches[use], told[use], label[use], weight[use]), raw
+
+
+def calibrated(score: np.ndarray, label: np.ndarray) -> dict[str, np.ndarray]:
+    """Probability at log-odds ``score``, from candidates of frames held back."""
     isotonic = IsotonicRegression(out_of_bounds="clip", y_min=0.002, y_max=0.998)
-    isotonic.fit(raw[use], label[use])
-    grid = np.linspace(-10.0, 10.0, 81)
+    isotonic.fit(score, label)
+    grid = np.linspace(-20.0, 20.0, 161)
     # A moving mean over 0.75 of score keeps the steps of the isotonic fit from being taken literally.
-    fine = np.linspace(-11.0, 11.0, 881)
+    fine = np.linspace(-21.0, 21.0, 1681)
     smooth = np.convolve(np.pad(isotonic.predict(fine), 15, mode="edge"), np.ones(31) / 31, "valid")
-    data = export(new_model(polarity).fit(features, label, sample_weight=weight))
-    data["score"] = grid
-    data["probability"] = np.round(np.interp(grid, fine, smooth), 4)
-    return data, {"candidates": int(use.sum()), "spots": int(label[use].sum())}
+    return {"score": grid, "probability": np.round(np.interp(grid, fine, smooth), 4)}
+
+
+def fit(polarity: str, rows: Rows) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """Trees, network (bright places only) and calibration, as arrays of the judge's file; record."""
+    trees, raw = fit_trees(polarity, rows)
+    use = rows.weight > 0
+    record: dict[str, object] = {"candidates": int(use.sum()), "spots": int(rows.label[use].sum())}
+    record["average_precision_trees"] = round(average_precision_score(rows.label[use], raw[use]), 4)
+    arrays = {}
+    if polarity == "bright":
+        network, look = fit_network(rows)
+        arrays = {f"look_{name}": array for name, array in network.items()}
+        looked = rows.looked & (raw > LEAST_TREES)
+        use &= rows.held(0)
+        raw = TREES_SHARE * raw + np.where(looked, look, NOT_LOOKED_AT)
+        record["looked_at"] = int(rows.looked.sum())
+        record["average_precision"] = round(average_precision_score(rows.label[use], raw[use]), 4)
+    trees |= calibrated(raw[use], rows.label[use])
+    return arrays | {f"{polarity}_{name}": array for name, array in trees.items()}, record
 
 
 def drawn(first: int, frames: int) -> dict[str, np.ndarray]:
@@ -415,7 +486,7 @@ def drawn(first: int, frames: int) -> dict[str, np.ndarray]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=2100)
+    parser.add_argument("--frames", type=int, default=4500)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument(
         "--cache", type=Path, nargs="*", help="reuse candidates, or keep them in the one given (.npz)"
@@ -441,11 +512,12 @@ def main() -> None:
     }
     for polarity, value in (("bright", 0), ("dark", 1)):
         use = rows["dark"] == value
-        columns = (rows[name][use] for name in ("features", "label", "weight", "seed"))
-        model, record[polarity] = fit(polarity, *columns)
-        arrays |= {f"{polarity}_{name}": array for name, array in model.items()}
-        columns = (rows[name][use] for name in ("features", "label", "weight", "seed"))
-        model, record[f"glance_{polarity}"] = fit_glance(*columns)
+        chosen = Rows(
+            *(rows[name][use] for name in ("features", "label", "weight", "seed", "looked")), rows["patches"]
+        )
+        model, record[polarity] = fit(polarity, chosen)
+        arrays |= model
+        model, record[f"glance_{polarity}"] = fit_glance(*chosen[:4])
         arrays |= {f"glance_{polarity}_{name}": array for name, array in model.items()}
     model, record["pair"] = fit_pairs(rows["pairs"], rows["two"], rows["pair_seed"])
     arrays |= {f"pair_{name}": array for name, array in model.items()}

@@ -15,7 +15,7 @@ import matplotlib as mpl
 import numpy as np
 
 import brightspot as bs
-from brightspot import shading
+from brightspot import judge, shading
 from brightspot.background import Background
 from brightspot.finder import Candidates
 from brightspot.segmentation import FOOTPRINT_SHARE
@@ -43,7 +43,7 @@ def search(pattern: str) -> Searched:
     """Read a sample image and judge what is brighter than its surroundings."""
     frame = bs.read_frame(next(SAMPLES.glob(pattern)))
     background, candidates = bs.SpotFinder(polarity="bright").candidates(frame)
-    return Searched(frame, background, candidates[0], shading.albedo_confidence(candidates[0].features))
+    return Searched(frame, background, candidates[0], judge.albedo_confidence(candidates[0].features))
 
 
 def levelling(april: Searched) -> plt.Figure:
@@ -137,7 +137,7 @@ def slopes() -> plt.Figure:
 def pairs(june: Searched) -> plt.Figure:
     """A sunlit crater wall and a spot, side by side, and what lies along the Sun's line through them."""
     b, bright = june.background, june.bright
-    column = {name: bright.features[:, k] for k, name in enumerate(shading.FEATURES)}
+    column = {name: bright.features[:, k] for k, name in enumerate(judge.FEATURES)}
     width = np.sqrt(bright.segmentation.n_pixels)
     shown = (bright.segmentation.peak > 0.3) & (width > 6) & (width < 25)
     y, x = bright.segmentation.peak_yx.T
@@ -178,7 +178,7 @@ def pairs(june: Searched) -> plt.Figure:
 
 def judged(april: Searched, june: Searched) -> plt.Figure:
     """What the confidence says of every candidate of two images, and the curve that calibrates it."""
-    model = shading._trees("bright")[0]
+    model = judge._trees("bright")[0]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.5), layout="constrained")
     left.plot(model["score"], model["probability"], color=BLUE)
     left.set(

@@ -18,7 +18,7 @@ from enum import IntFlag
 from pathlib import Path
 
 import brightspot
-from brightspot import cli, finder, footprint, segmentation, shading
+from brightspot import cli, finder, footprint, judge, segmentation, shading
 from brightspot.catalog import COLUMNS, Flag
 from brightspot.completeness import tables as completeness
 from brightspot.journal import FRAME_COLUMNS
@@ -88,10 +88,10 @@ def flags() -> str:
 
 def features() -> str:
     """What the judge looks at: names and the comments behind them."""
-    source = inspect.getsource(shading)
+    source = inspect.getsource(judge)
     listed = source[source.index("FEATURES = (") :]
     comments = dict(re.findall(r'^    "(\w+)",(?:  # (.*))?$', listed[: listed.index("\n)")], re.MULTILINE))
-    return table(("feature", "meaning"), ((f"`{name}`", comments[name]) for name in shading.FEATURES))
+    return table(("feature", "meaning"), ((f"`{name}`", comments[name]) for name in judge.FEATURES))
 
 
 def presets() -> str:
@@ -169,6 +169,7 @@ def numbers() -> dict[str, str]:
         "candidate_sigma_dark": finder.CANDIDATE_SIGMA_DARK,
         "resolved": footprint.RESOLVED,
         "repose": shading.ANGLE_OF_REPOSE_DEG,
+        "trees_share": judge.TREES_SHARE,
     }
     return {name: f"{value:g}" for name, value in values.items()}
 

@@ -9,7 +9,7 @@ import pytest
 
 from brightspot.catalog import COLUMNS, Flag
 from brightspot.cli import COMMANDS
-from brightspot.shading import FEATURES
+from brightspot.judge import FEATURES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -85,6 +85,14 @@ def test_tiff_of_other_samples(tmp_path, dtype, order):
     np.testing.assert_array_equal(frame.image[~frame.mask], values.astype(np.float32)[~frame.mask])
 
 
+def test_a_tiff_of_complex_numbers_is_refused(tmp_path):
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "a.tif", ramp().astype(np.complex64))
+    with pytest.raises(ReadError, match="samples of type complex64"):
+        read(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 def test_deep_colour_tiff_is_not_cut_to_eight_bits(tmp_path, planar):
     import tifffile

@@ -1,7 +1,4 @@
-"""Slopes against facets built in three dimensions, trees against recursion, features on made-up ground."""
-
-import json
-from pathlib import Path
+"""Slopes against facets built in three dimensions, features and patches on made-up ground."""
 
 import numpy as np
 import pytest
@@ -9,41 +6,22 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-import brightspot
 from brightspot._kernels import shading as kernels
-from brightspot.background import Background, estimate_background
+from brightspot.background import estimate_background
+from brightspot.judge import FEATURES
 from brightspot.photometry import disk_function
-from brightspot.segmentation import Segmentation, segment_outliers
+from brightspot.segmentation import segment_outliers
 from brightspot.shading import (
     ANGLE_OF_REPOSE_DEG,
-    FEATURES,
-    LEAST_GLANCE,
-    LEAST_PARTED,
     NO_SLOPE_DEG,
-    PAIR_FEATURES,
-    albedo_confidence,
-    are_two,
     describe,
     facet_emission,
-    pair_features,
+    look_patches,
     reasons,
     slope_gain,
     slope_needed_deg,
     sun_axis_from_relief,
-    too_sharp,
 )
-
-HERE = Path(brightspot.__file__).parent
-RECORD = json.loads((HERE / "judge.json").read_text())
-
-
-def judge(polarity: str) -> dict[str, np.ndarray]:
-    """The arrays of one polarity, as they lie in the file."""
-    with np.load(HERE / "judge.npz", allow_pickle=False) as file:
-        data = {name.removeprefix(f"{polarity}_"): file[name] for name in file if name.startswith(polarity)}
-    data["missing_left"] = np.unpackbits(data["missing_left"])[: len(data["feature"])].astype(bool)
-    return data
-
 
 # ---------------------------------------------------------------- facets
 
@@ -161,190 +139,6 @@ def test_gain_of_slopes_at_the_angle_of_repose(model):
         np.float32([np.nan, -0.2]), np.float32([np.nan, 0.5]), np.float32([np.nan, 40.0]), model
     )
     assert np.isnan(unknown).all()
-
-
-# ---------------------------------------------------------------- the judge
-
-
-def sum_slowly(row: np.ndarray, trees: dict[str, np.ndarray]) -> float:
-    def leaf(node: int) -> float:
-        if trees["feature"][node] < 0:
-            return float(trees["number"][node])
-        value = row[trees["feature"][node]]
-        left = trees["missing_left"][node] if np.isnan(value) else value <= trees["number"][node]
-        return leaf(node + 1 if left else node + int(trees["right"][node]))
-
-    return sum(leaf(int(root)) for root in trees["root"])
-
-
-def random_trees(rng: np.random.Generator, n_trees: int, n_features: int) -> dict[str, np.ndarray]:
-    feature, number, right, missing_left = [], [], [], []
-
-    def add(depth: int) -> int:
-        here = len(feature)
-        inner = depth > 0 and rng.random() < 0.8
-        feature.append(int(rng.integers(n_features)) if inner else -1)
-        number.append(rng.normal())
-        right.append(0)
-        missing_left.append(bool(rng.random() < 0.5))
-        if inner:
-            add(depth - 1)
-            right[here] = len(feature) - here
-            add(depth - 1)
-        return here
-
-    root = [add(5) for _ in range(n_trees)]
-    return {
-        "feature": np.array(feature, np.int32),
-        "number": np.array(number, np.float32),
-        "right": np.array(right, np.int32),
-        "missing_left": np.array(missing_left),
-        "root": np.array(root, np.int32),
-    }
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_trees_equal_recursion(seed):
-    rng = np.random.default_rng(seed)
-    trees = random_trees(rng, 12, 4)
-    rows = rng.normal(size=(60, 4)).astype(np.float32)
-    rows[rng.random(rows.shape) < 0.2] = np.nan
-    rows[:4] = trees["number"][trees["feature"] >= 0][:4, None]  # on a threshold: left
-    score = np.zeros(len(rows))
-    kernels.sum_trees(rows, *trees.values(), score)
-    np.testing.assert_allclose(score, [sum_slowly(row, trees) for row in rows], atol=1e-12)
-
-
-@pytest.mark.parametrize("polarity", ["bright", "dark"])
-def test_the_judges_file_is_whole(polarity):
-    model = judge(polarity)
-    n = len(model["feature"])
-    assert RECORD["features"] == list(FEATURES)
-    assert (HERE / "judge.npz").stat().st_size < 300_000
-    assert all(len(model[k]) == n for k in ("number", "right", "missing_left"))
-    inner = model["feature"] >= 0
-    own = np.arange(n)
-    assert np.all(model["right"][inner] >= 2)  # downwards, past the left child: no loops
-    assert np.all(own[inner] + model["right"][inner] < n)
-    assert max(model["feature"]) < len(FEATURES)
-    assert model["root"][0] == 0
-    assert np.all(np.diff(model["root"].astype(int)) > 0)
-    assert np.all(np.diff(model["score"]) > 0)
-    assert np.all(np.diff(model["probability"]) >= 0)
-    assert 0.0 <= min(model["probability"]) <= max(model["probability"]) <= 1.0
-    assert RECORD["pair"]["features"] == list(PAIR_FEATURES)
-    assert max(judge("pair")["feature"]) < len(PAIR_FEATURES)
-
-
-@pytest.mark.parametrize("dark", [False, True])
-def test_confidence_is_the_judges(dark):
-    rng = np.random.default_rng(3)
-    rows = rng.normal(1.0, 3.0, (40, len(FEATURES))).astype(np.float32)
-    rows[rng.random(rows.shape) < 0.1] = np.nan
-    rows[-1] = np.nan
-    model = judge("dark" if dark else "bright")
-    score = np.array([sum_slowly(row, model) for row in rows]) + model["base"]
-    expected = np.interp(score, model["score"], model["probability"])
-    expected[too_sharp(rows) | np.isnan(rows[:, FEATURES.index("ring_highest")])] = 0.0
-    found = albedo_confidence(rows, dark=dark)
-    np.testing.assert_allclose(found, expected, atol=1e-9)
-    assert 0 < np.sum(found > 0) < 40
-    assert albedo_confidence(np.zeros((0, len(FEATURES)), np.float32), dark=dark).shape == (0,)
-
-
-@pytest.mark.parametrize("dark", [False, True])
-def test_surroundings_are_looked_at_where_there_is_hope(dark):
-    background, found = ground_with_a_spot(dark)
-    azimuth = np.full(len(found.peak), 30.0)
-    some = describe(background, found, azimuth, None, dark=dark)
-    every = describe(background, found, azimuth, None, dark=dark, every=True)
-    model = judge("glance_dark" if dark else "glance_bright")
-    hope = np.array([sum_slowly(row, model) for row in some]) + model["base"] >= LEAST_GLANCE
-    seen = np.isfinite(some[:, FEATURES.index("ring_highest")])
-    assert seen.tolist() == (hope & ~too_sharp(some)).tolist()
-    assert 0 < seen.sum() < len(seen)
-    np.testing.assert_array_equal(some[seen], every[seen])
-    around = np.isnan(some) & ~np.isnan(every)
-    assert not around[seen].any()
-    np.testing.assert_array_equal(some[~around], every[~around])
-
-
-def ground_with_a_spot(dark: bool) -> tuple[Background, Segmentation]:
-    """A clear spot on ground with relief, and everything that stands out of it."""
-    rng = np.random.default_rng(7)
-    relief = ndimage.gaussian_filter(rng.normal(size=(256, 256)), 2.0)
-    relief *= 0.1 / relief.std()
-    yy, xx = np.mgrid[:256, :256]
-    spot = np.exp(-0.5 * ((xx - 120) ** 2 + (yy - 100) ** 2) / 4.0**2)
-    picture = (1.0 + relief + (-0.5 if dark else 1.5) * spot).astype(np.float32)
-    background = estimate_background(picture, np.ones(picture.shape, bool))
-    return background, segment_outliers(background, np.full(background.rms.shape, 0.1, np.float32), dark=dark)
-
-
-# ---------------------------------------------------------------- two places or one
-
-
-def objects_of(picture: np.ndarray) -> tuple[Segmentation, np.ndarray]:
-    """Objects of a picture (1: the surface) with a little noise, and their features."""
-    picture = picture * np.random.default_rng(1).normal(1.0, 0.005, picture.shape)
-    background = estimate_background(picture.astype(np.float32), np.ones(picture.shape, bool))
-    found = segment_outliers(background, np.maximum(0.15, 2 * background.rms).astype(np.float32))
-    azimuth = np.full(len(found.peak), np.nan)
-    return found, describe(background, found, azimuth, None, dark=False, every=True)
-
-
-def disc(x, y, radius, size=128):
-    yy, xx = np.mgrid[:size, :size]
-    return np.clip(radius + 0.5 - np.hypot(xx - x, yy - y), 0.0, 1.0)
-
-
-def test_are_two_is_the_trees():
-    rng = np.random.default_rng(4)
-    rows = rng.uniform(0.0, 6.0, (50, len(PAIR_FEATURES))).astype(np.float32)
-    rows[:, 0] = rng.uniform(0.0, 0.75, 50)
-    model = judge("pair")
-    score = np.array([sum_slowly(row, model) for row in rows]) + model["base"]
-    assert are_two(rows).tolist() == (score > LEAST_PARTED).tolist()
-    assert 0 < are_two(rows).sum() < 50
-    assert are_two(rows[:0]).shape == (0,)
-
-
-def test_what_is_known_of_a_pair():
-    picture = 1.0 + 2.0 * disc(50, 64, 4.0) + 1.2 * disc(58.5, 64, 3.0)
-    found, features = objects_of(ndimage.gaussian_filter(picture, 0.8))
-    rows = pair_features(found, features)
-    assert rows.shape == (2, len(PAIR_FEATURES))
-    assert rows.dtype == np.float32
-    low = int(np.argmin(found.peak))
-    assert np.isnan(rows[1 - low]).all()  # the higher one has no higher neighbour
-    row = dict(zip(PAIR_FEATURES, rows[low].tolist(), strict=True))
-    assert row["distance"] == pytest.approx(8.5, abs=2.0)
-    assert row["share"] == pytest.approx(0.6, abs=0.03)
-    assert row["radius"] == pytest.approx(3.0, abs=0.4)
-    assert row["other_radius"] == pytest.approx(4.0, abs=0.4)
-    assert row["saddle"] == pytest.approx(found.saddle[low] / found.peak[low])
-    assert row["filling"] == pytest.approx(1.0, abs=0.1)
-
-
-@pytest.mark.parametrize("gap", [7.5, 8.5])
-@pytest.mark.parametrize("fainter", [0.6, 1.0])
-def test_two_discs_are_two(gap, fainter):
-    picture = 1.0 + 2.0 * disc(60, 64, 3.5) + 1.99 * fainter * disc(60 + gap, 66, 3.2)
-    found, features = objects_of(ndimage.gaussian_filter(picture, 0.8))
-    apart = found.neighbour >= 0
-    assert apart.sum() == 1
-    assert are_two(pair_features(found, features))[apart].all()
-
-
-def test_a_torn_deposit_is_one():
-    said = []
-    for seed in range(8):
-        texture = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(128, 128)), 1.6)
-        deposit = disc(64, 64, 13.0) * np.clip(1.0 + 0.6 * texture / texture.std(), 0.2, None)
-        found, features = objects_of(ndimage.gaussian_filter(1.0 + deposit, 0.6))
-        said += are_two(pair_features(found, features))[found.neighbour >= 0].tolist()
-    assert len(said) >= 10
-    assert np.mean(said) <= 0.2
 
 
 # ---------------------------------------------------------------- features
@@ -507,6 +301,60 @@ def test_features_turn_with_the_picture(turn):
     )
     for name in FEATURES:
         assert other[name] == pytest.approx(one[name], rel=1e-3, abs=2e-3, nan_ok=True), name
+
+
+# ---------------------------------------------------------------- patches
+
+
+def ground_and_objects(turn=lambda a: a):
+    rng = np.random.default_rng(11)
+    ground = ndimage.gaussian_filter(rng.normal(size=(96, 96)), 2.5)
+    picture = np.ascontiguousarray(turn(1.0 + 0.25 * ground / ground.std())).astype(np.float32)
+    background = estimate_background(picture, np.ones(picture.shape, bool))
+    return background, segment_outliers(background, np.full(background.rms.shape, 0.15, np.float32))
+
+
+def patch_slowly(background, found, o, azimuth_deg):
+    y, x = np.nonzero(found.labels == o + 1)
+    weight = background.smooth[y, x].astype(float)
+    cy, cx = np.average(y, weights=weight), np.average(x, weights=weight)
+    cell = max(0.55 * np.sqrt(len(x) / np.pi), 0.8)
+    a, b = np.mgrid[-12:13, -12:13].astype(float)
+    t = np.radians(azimuth_deg)
+    rows = cy + cell * (-a * np.cos(t) + b * np.sin(t))
+    columns = cx + cell * (a * np.sin(t) + b * np.cos(t))
+    patch = ndimage.map_coordinates(background.smooth.astype(float), [rows, columns], order=1, cval=0.0)
+    patch = np.clip(patch / found.peak[o], -3.0, 3.0)
+    near = np.exp(-(a**2 + b**2) / 50.0)
+    if np.sum(patch * near * a) < 0:
+        patch = patch[::-1]
+    return patch[:, ::-1] if np.sum(patch * near * b) < 0 else patch
+
+
+@pytest.mark.parametrize("azimuth", [0.0, 77.0, 250.0])
+def test_patches_equal_scipys(azimuth):
+    background, found = ground_and_objects()
+    which = np.arange(0, len(found.peak), 3)
+    patches = look_patches(background, found, np.full(len(found.peak), azimuth), which, dark=False)
+    expected = [patch_slowly(background, found, o, azimuth) for o in which]
+    assert patches.dtype == np.float32
+    # On the border itself one looks just outside, the other just inside.
+    assert np.mean(np.abs(patches - expected) > 1e-4) < 0.002
+
+
+@pytest.mark.parametrize(
+    ("turn", "turned"),
+    [(np.fliplr, lambda a: -a), (np.flipud, lambda a: 180.0 - a), (np.transpose, lambda a: np.nan)],
+)
+def test_a_mirrored_picture_gives_the_same_patches(turn, turned):
+    azimuth = 35.0 if np.isfinite(turned(0.0)) else np.nan
+    one, other = ground_and_objects(), ground_and_objects(turn)
+    sets = [
+        look_patches(*case, np.full(len(case[1].peak), a), np.arange(len(case[1].peak)), dark=False)
+        for case, a in ((one, azimuth), (other, turned(azimuth)))
+    ]
+    order = [np.lexsort((p.mean(axis=(1, 2)).round(5), p.std(axis=(1, 2)).round(5))) for p in sets]
+    np.testing.assert_allclose(sets[0][order[0]], sets[1][order[1]], atol=2e-3)
 
 
 # ---------------------------------------------------------------- the Sun's line from the picture

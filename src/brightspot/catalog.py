@@ -13,7 +13,8 @@ import numpy as np
 
 from brightspot import photometry
 from brightspot.footprint import RESOLVED, Place, axes_km, enlarged, find_place, remove_psf, undilute
-from brightspot.shading import FEATURES, reasons, slope_needed_deg
+from brightspot.judge import FEATURES
+from brightspot.shading import reasons, slope_needed_deg
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -46,13 +46,14 @@ CANDIDATE_SIGMA, CANDIDATE_SIGMA_DARK = 2.4, 2.0
 class Candidates(NamedTuple):
     """What stands out in one polarity: objects and their features (n, len(FEATURES)), not yet judged.
 
-    ``searched`` is the mesh of the blocks that were looked at.
+    ``searched`` is the mesh of the blocks that were looked at, ``sun_azimuth_deg`` (n,) the Sun's line.
     """
 
     dark: bool
     segmentation: Segmentation
     features: np.ndarray
     searched: np.ndarray
+    sun_azimuth_deg: np.ndarray
 
 
 class Detection(NamedTuple):
@@ -283,7 +284,7 @@ class SpotFinder:
                     "pixel_km": away_km * frame.geometry.camera.mean_ifov_rad,
                 }
             features = describe(background, found, azimuth, gain, place, dark=dark, every=every)
-            out.append(Candidates(dark, found, features, searched))
+            out.append(Candidates(dark, found, features, searched, azimuth))
         return background, out
 
     def _lighting(self, frame: Frame) -> tuple[np.ndarray | None, ...]:
@@ -323,11 +324,12 @@ class SpotFinder:
 
         from brightspot.catalog import complete_rows
         from brightspot.footprint import enlarged, measure_footprints
+        from brightspot.judge import albedo_confidence, are_two
         from brightspot.pyramid import LEAST_COARSE_WIDTH
         from brightspot.segmentation import merge_believed
-        from brightspot.shading import albedo_confidence, are_two, pair_features
+        from brightspot.shading import pair_features
 
-        dark, found, features, searched = candidates
+        dark, found, features, searched, _ = candidates
         if len(found.peak) == 0:
             return None
         confidence = albedo_confidence(features, dark=dark)

@@ -107,7 +107,7 @@ def merge_believed(
     believed : numpy.ndarray
         (n,) bool, which of them are taken for albedo.
     two : numpy.ndarray
-        (n,) bool, which of them are not a piece of their higher neighbour: see `shading.are_two`.
+        (n,) bool, which of them are not a piece of their higher neighbour: see `judge.are_two`.
     smooth : numpy.ndarray
         (rows, columns) float32, the smoothed levelled image.
     dark : bool

@@ -1,8 +1,8 @@
 """Could a slope do this? Topography against albedo, candidate by candidate.
 
 In: the levelled frame and its objects, the Sun's direction in the picture. Out: per
-object the features of `FEATURES`, the slope that would be needed without any change of albedo, and
-``albedo_confidence``, the calibrated probability that albedo makes it.
+object the features that `brightspot.judge` takes, the slope that would be needed without any change of
+albedo, and what speaks for and against it in words.
 
 What separates a spot from a slope: it stands out of the local texture; it ends on all sides, where a
 crater wall goes on sideways; it has no shaded partner along the Sun's azimuth; the excess summed along the
@@ -11,78 +11,19 @@ Sun's line through it stays, where relief sums to nothing; and it is brighter th
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from brightspot.judge import FEATURES, score_looks, too_sharp, worth_a_look, worth_the_network
 from brightspot.photometry import disk_function, disk_map
 
 if TYPE_CHECKING:
     from brightspot.background import Background
     from brightspot.segmentation import Segmentation
 
-FEATURES = (
-    "contrast",  # peak excess over the local level
-    "contrast_to_texture",  # ... over the local scatter
-    "texture",  # local scatter
-    "light",  # local level over the frame's bright level
-    "brightness",  # peak brightness over the frame's bright level
-    "n_pixels",  # pixels above half the peak
-    "elongation",  # major over minor axis
-    "filling",  # pixels over those of the ellipse with the same moments
-    "plateau",  # share of the footprint above 0.8 of the peak
-    "ring_highest",  # brightest of 16 directions just outside, over the peak
-    "ring_share",  # fifth brightest of them
-    "ring_median",  # median of them
-    "ring_lowest",  # lowest of them
-    "shade_share",  # share of the surroundings in shadow or sky
-    "shade_beside",  # deepest run of shade beside it along the Sun's line, over the peak
-    "shade_other_side",  # ... and on the other side
-    "sun_line_net",  # net excess along the Sun's line over the footprint's own
-    "sharpness",  # mean of the four neighbours over the peak pixel
-    "along_sun",  # 0 .. 1: elongated along the Sun's line
-    "second_pixel",  # brightest of the four neighbours over the peak pixel
-    "ring8",  # mean of the eight neighbours over the peak pixel
-    "saddle",  # saddle to the neighbour kept apart, over the peak
-    "neighbour_gap",  # distance to the higher neighbour, over its radius
-    "neighbour_share",  # peak over the higher neighbour's
-    "over_slope",  # bright: over what a facet at the angle of repose would show; dark: light left
-    "above_first_peer",  # peak over the highest other one within some 100 px
-    "above_third_peer",  # ... and over the third highest
-    "incidence",  # degrees, where the geometry is known
-    "significance",  # contrast_to_texture times the root of the pixels
-    "across_bump",  # mean along the Sun's line through it, less that beside it, over the peak
-    "across_significance",  # ... over the scatter of such means
-    "along_fall",  # its core less the surroundings along the Sun's line, over the peak
-    "across_fall",  # ... across it
-    "odd_share",  # how unlike the surroundings on opposite sides are
-    "half_bright_share",  # share of the surroundings above half the peak
-    "as_bright_share",  # ... above 0.8 of it
-    "surroundings_rms",  # root mean square of the surroundings, over the peak
-    "along_tilt",  # difference between the two sides along the Sun's line, over the peak
-    "emission",  # degrees, where the geometry is known
-    "pixel_km",  # width of a pixel there, across the line of sight
-)
-"""Names of the features, in the order of the kernel's columns."""
-
-PAIR_FEATURES = (
-    "saddle",  # highest saddle to a neighbour over the object's peak
-    "radius",  # of the circle with the footprint's area, pixels
-    "other_radius",  # ... of the higher neighbour's
-    "distance",  # from peak to peak, pixels
-    "share",  # peak over the higher neighbour's
-    "filling",  # as in `FEATURES`
-    "other_filling",  # ... of the higher neighbour
-)
-"""What tells two places from the pieces of one, an object and its higher neighbour; in the columns' order."""
-
 ANGLE_OF_REPOSE_DEG = 35.0
 """Steepest lasting slope of loose material, degrees; about 35 (unverified for Ceres)."""
-
-SHARPEST = 0.19
-"""Mean of a peak's four neighbours over the peak, ``exp(-4 ln 2 / 1.3^2)``: a point under a PSF of 1.3 px."""
 
 PEER_CELL = 64
 """Peers of a peak are those in its cell of this many pixels and in the eight cells around."""
@@ -95,14 +36,6 @@ BRIGHT_PERCENTILE = 90.0
 
 LEAST_AXIS_STRENGTH = 0.08
 """Share by which pairs of light and shade must prefer one direction before it is taken for the Sun's."""
-
-LEAST_GLANCE = -4.0
-"""Log-odds at a first glance, from what an object is in itself, below which its surroundings are not looked
-at. One in five passes; of 3,045 spots that the judge believed on frames held back, one did not."""
-
-LEAST_PARTED = -1.0
-"""Log-odds above which two pieces are two places: a place lost is worse than one told twice, and the
-deposits of the fit that fall into many pieces outnumber its pairs."""
 
 NO_SLOPE_DEG = 90.0
 """Reported where no tilt reaches the contrast."""
@@ -134,7 +67,8 @@ def describe(
     dark : bool
         The objects are darker than their surroundings.
     every : bool
-        Look at the surroundings of all objects that are no sharper than the PSF, hopeless ones too.
+        Describe the surroundings of all objects that are no sharper than the PSF, hopeless ones too, and
+        leave ``look`` out: for a fit of the judge.
 
     Returns
     -------
@@ -164,12 +98,54 @@ def describe(
         features[:, FEATURES.index(name)] = np.nan if place is None else place[name]
     wanted = ~too_sharp(features)
     if not every:
-        wanted &= _score("glance_dark" if dark else "glance_bright", features) >= LEAST_GLANCE
+        wanted &= worth_a_look(features, dark=dark)
     kernels.describe_surroundings(
         background.smooth, s.labels, sign, s.peak, s.peak_yx, s.box,
         np.radians(np.asarray(sun_azimuth_deg, np.float64)), wanted, features,
     )  # fmt: skip
+    if not (dark or every):
+        worth = np.flatnonzero(wanted)
+        worth = worth[worth_the_network(features[worth])]
+        patches = look_patches(background, s, sun_azimuth_deg, worth, dark=False)
+        features[worth, -1] = score_looks(patches, features[worth])
     return features
+
+
+def look_patches(
+    background: Background,
+    segmentation: Segmentation,
+    sun_azimuth_deg: np.ndarray,
+    which: np.ndarray,
+    *,
+    dark: bool,
+) -> np.ndarray:
+    """The levelled picture around objects: rows along the Sun's line, as wide in all as some 13 radii.
+
+    Parameters
+    ----------
+    background, segmentation : Background, Segmentation
+        The levelled frame and its objects.
+    sun_azimuth_deg : numpy.ndarray
+        (n,) as for `describe`.
+    which : numpy.ndarray
+        (m,) int, the objects wanted.
+    dark : bool
+        The objects are darker than their surroundings.
+
+    Returns
+    -------
+    numpy.ndarray
+        (m, 25, 25) float32, excess over the object's peak; 0 outside of the picture.
+    """
+    from brightspot._kernels import shading as kernels
+
+    s = segmentation
+    width = 2 * kernels.HALF + 1
+    patches = np.empty((len(which), width, width), np.float32)
+    azimuth = np.radians(np.asarray(sun_azimuth_deg, np.float64))
+    sign = -1 if dark else 1
+    kernels.cut_patches(background.smooth, s.labels, sign, s.peak, s.peak_yx, s.box, azimuth, which, patches)
+    return patches
 
 
 def slope_gain(mu0: np.ndarray, mu: np.ndarray, phase_deg: np.ndarray, model: str) -> np.ndarray:
@@ -207,40 +183,6 @@ def facet_emission(tilt: np.ndarray, mu0: np.ndarray, mu: np.ndarray, cos_phase:
     return np.cos(tilt) * mu + np.sin(tilt) * sin_e_cos_psi
 
 
-def albedo_confidence(features: np.ndarray, *, dark: bool = False) -> np.ndarray:
-    """Calibrated probability that albedo, not relief, makes each object.
-
-    Parameters
-    ----------
-    features : numpy.ndarray
-        (n, len(FEATURES)) float32.
-    dark : bool
-        Judge dark outliers.
-
-    Returns
-    -------
-    numpy.ndarray
-        (n,) float64.
-
-    Notes
-    -----
-    Small boosted trees fitted to rendered frames (``benchmarks/fit_judge.py``); the record of
-    the fit lies beside the model. What is sharper than the PSF is a cosmic ray, a hot pixel or noise: 0, and
-    so is what was not worth a look at its surroundings.
-    """
-    polarity = "dark" if dark else "bright"
-    seen = np.flatnonzero(np.isfinite(features[:, FEATURES.index("ring_highest")]) & ~too_sharp(features))
-    model = _trees(polarity)[0]
-    confidence = np.zeros(len(features))
-    confidence[seen] = np.interp(_score(polarity, features[seen]), model["score"], model["probability"])
-    return confidence
-
-
-def too_sharp(features: np.ndarray) -> np.ndarray:
-    """(n,) bool, objects sharper than the PSF; their surroundings are not described."""
-    return features[:, FEATURES.index("sharpness")] < SHARPEST
-
-
 def pair_features(segmentation: Segmentation, features: np.ndarray) -> np.ndarray:
     """What is known of each object and its higher neighbour together.
 
@@ -273,55 +215,6 @@ def pair_features(segmentation: Segmentation, features: np.ndarray) -> np.ndarra
     ).astype(np.float32)
     out[other < 0] = np.nan
     return out
-
-
-def are_two(pairs: np.ndarray) -> np.ndarray:
-    """Whether each object is a place of its own beside its higher neighbour, given that both are albedo.
-
-    A torn deposit falls into ragged pieces with high saddles between them; two deposits are each round and
-    full.
-
-    Parameters
-    ----------
-    pairs : numpy.ndarray
-        (n, len(PAIR_FEATURES)) float32, from `pair_features`.
-
-    Returns
-    -------
-    numpy.ndarray
-        (n,) bool.
-
-    Notes
-    -----
-    Small trees, fitted with the judge (``benchmarks/fit_judge.py``) to pieces of rendered deposits and to
-    rendered neighbours.
-    """
-    return _score("pair", pairs) > LEAST_PARTED
-
-
-def _score(kind: str, rows: np.ndarray) -> np.ndarray:
-    """Log-odds (n,) that one of the models in the judge's file gives to rows of features."""
-    from brightspot._kernels import shading as kernels
-
-    data, trees = _trees(kind)
-    score = np.zeros(len(rows))
-    kernels.sum_trees(np.ascontiguousarray(rows, np.float32), *trees, score)
-    return score + float(data["base"])
-
-
-@functools.cache
-def _trees(kind: str) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, ...]]:
-    """Arrays of one model in the judge's file, and its trees as the kernel takes them."""
-    with np.load(Path(__file__).parent / "judge.npz", allow_pickle=False) as file:
-        data = {name.removeprefix(f"{kind}_"): file[name] for name in file if name.startswith(f"{kind}_")}
-    trees = (
-        data["feature"].astype(np.int32),
-        data["number"].astype(np.float32),
-        data["right"].astype(np.int32),
-        np.unpackbits(data["missing_left"]).astype(np.bool_),
-        data["root"].astype(np.int32),
-    )
-    return data, trees
 
 
 def sun_axis_from_relief(background: Background) -> float:

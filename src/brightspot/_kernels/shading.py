@@ -10,8 +10,11 @@ _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 RAYS = 16
 SAMPLES = 6
 OVERSHINES = 1.4  # times as high as the object judged
-N_FEATURES = 40
+N_FEATURES = 41
 ALONG, ACROSS = 4, 8  # half-widths of the Sun-aligned grid, in steps of 0.75 radii
+HALF = 12  # half-width of a patch in cells
+CELL, LEAST_CELL = 0.55, 0.8  # width of a cell in the object's radii, and at least so many pixels
+NEAR = 5.0  # cells that decide how a patch is turned
 
 
 @njit(**_OPTIONS)
@@ -224,7 +227,7 @@ def describe_objects(
     x0,
     out,
 ):
-    """What each object is in itself; the columns are named in ``brightspot.shading.FEATURES``.
+    """What each object is in itself; the columns are named in ``brightspot.judge.FEATURES``.
 
     ``light`` mesh: local level over the frame's bright level; ``slope_gain`` mesh: brightness of a facet
     at the angle of repose over that of level ground, NaN where not known. ``out`` (n, N_FEATURES) float32:
@@ -352,6 +355,66 @@ def _along_the_sun(smooth, labels, peak, o, cx, cy, ux, uy, radius, sw, sign, ou
 
 
 @njit(**_OPTIONS)
+def _between(image, y, x):
+    """Bilinear value; 0 outside of the image."""
+    ny, nx = image.shape
+    if not (0.0 <= x <= nx - 1.0 and 0.0 <= y <= ny - 1.0):
+        return 0.0
+    j, i = int(y), int(x)
+    fy, fx = y - j, x - i
+    below, right = min(j + 1, ny - 1), min(i + 1, nx - 1)
+    above = image[j, i] * (1.0 - fx) + image[j, right] * fx
+    return above * (1.0 - fy) + (image[below, i] * (1.0 - fx) + image[below, right] * fx) * fy
+
+
+@njit(**_OPTIONS)
+def _turn(patch, any_way):
+    """Mirror a patch so that what is near is brighter toward the last row and the last column.
+
+    With ``any_way`` rows and columns are also exchanged, so that it reaches farther along the rows.
+    """
+    down, right, along = 0.0, 0.0, 0.0
+    for a in range(-HALF, HALF + 1):
+        for b in range(-HALF, HALF + 1):
+            w = patch[a + HALF, b + HALF] * np.exp(-(a * a + b * b) / (2.0 * NEAR * NEAR))
+            down += w * a
+            right += w * b
+            along += w * (a * a - b * b)
+    if any_way and along < 0.0:
+        patch[:] = patch.T.copy()
+        down, right = right, down
+    if down < 0.0:
+        patch[:] = patch[::-1].copy()
+    if right < 0.0:
+        patch[:] = patch[:, ::-1].copy()
+
+
+@njit(**_OPTIONS)
+def cut_patches(smooth, labels, sign, peak, peak_yx, box, sun_azimuth, which, out):
+    """Excess over the peak around objects, rows along the Sun's line, columns across it.
+
+    ``which`` (m,) numbers of the objects; ``sun_azimuth`` (n,) radians clockwise from image up, NaN where
+    not known; ``out`` (m, 2 HALF + 1, 2 HALF + 1) float32. Mirrored into one of the four positions that the
+    Sun's line leaves, so that a mirrored frame gives the same patches.
+    """
+    for k in range(which.size):
+        o = which[k]
+        c = peak[o]
+        n, _, _, cx, cy, _, _, _ = _footprint(smooth, labels, sign, box, o, peak_yx[o, 0], peak_yx[o, 1], c)
+        cell = max(CELL * np.sqrt(n / np.pi), LEAST_CELL)
+        azimuth = sun_azimuth[o]
+        known = azimuth == azimuth
+        ux, uy = (np.sin(azimuth), -np.cos(azimuth)) if known else (0.0, 1.0)
+        for a in range(-HALF, HALF + 1):
+            for b in range(-HALF, HALF + 1):
+                x = cx + cell * (a * ux - b * uy)
+                y = cy + cell * (a * uy + b * ux)
+                v = sign * _between(smooth, y, x) / c
+                out[k, a + HALF, b + HALF] = min(max(v, -3.0), 3.0)
+        _turn(out[k], not known)
+
+
+@njit(**_OPTIONS)
 def compare_peers(peak, peak_yx, shape, cell, least, out_first, out_third):
     """Each peak over the highest and the third highest other peak in its cell and the eight around it.
 
@@ -385,28 +448,6 @@ def compare_peers(peak, peak_yx, shape, cell, least, out_first, out_third):
         third = best[3] if own <= 2 else best[2]
         out_first[o] = peak[o] / max(first, least)
         out_third[o] = peak[o] / max(third, least)
-
-
-@njit(**_OPTIONS)
-def sum_trees(features, feature, number, right, missing_left, root, score):
-    """Add up the leaves that each row of ``features`` (n, m) falls into.
-
-    Nodes in depth-first order: the left child follows its parent, the right one is ``right`` nodes on. A
-    node with ``feature`` < 0 is a leaf and ``number`` its value, else ``number`` is the threshold.
-    """
-    for o in range(features.shape[0]):
-        total = 0.0
-        for t in range(root.size):
-            node = root[t]
-            while feature[node] >= 0:
-                v = features[o, feature[node]]
-                if v != v:
-                    go_left = missing_left[node]
-                else:
-                    go_left = v <= number[node]
-                node += 1 if go_left else right[node]
-            total += number[node]
-        score[o] = total
 
 
 @njit(**_OPTIONS)

@@ -312,6 +312,8 @@ def _tiff(path: Path) -> Picture:
             # tifffile's are not.
             if page.compression != 1 or page.dtype is None or page.samplesperpixel > 4:
                 raise ReadError("is a TIFF of a kind that is not read; save it uncompressed or as PNG")
+            if page.dtype.kind not in "biuf":
+                raise ReadError(f"has samples of type {page.dtype}; save their magnitude as plain numbers")
             line_bytes = page.imagewidth * page.samplesperpixel * page.dtype.itemsize
             start = min(page.dataoffsets, default=0)
             check_bytes(file_size(path), start, page.imagelength * line_bytes, line_bytes)

@@ -1,0 +1,245 @@
+"""How far to believe that albedo makes a candidate: boosted trees, and a network that looks at it.
+
+In: the features of `FEATURES` that `brightspot.shading` measures. Out: ``albedo_confidence``, a calibrated
+probability. The models lie in ``judge.npz``, the record of their fit in ``judge.json`` beside it; they are
+fitted to rendered frames (``benchmarks/fit_judge.py``).
+
+Each of three steps is dearer than the one before and sees fewer candidates: a glance at what an object is in
+itself; trees on what surrounds it too, rising or falling where physics says so; and, for bright places, a
+small convolutional network that is shown the picture around it, turned along the Sun's line.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+FEATURES = (
+    "contrast",  # peak excess over the local level
+    "contrast_to_texture",  # ... over the local scatter
+    "texture",  # local scatter
+    "light",  # local level over the frame's bright level
+    "brightness",  # peak brightness over the frame's bright level
+    "n_pixels",  # pixels above half the peak
+    "elongation",  # major over minor axis
+    "filling",  # pixels over those of the ellipse with the same moments
+    "plateau",  # share of the footprint above 0.8 of the peak
+    "ring_highest",  # brightest of 16 directions just outside, over the peak
+    "ring_share",  # fifth brightest of them
+    "ring_median",  # median of them
+    "ring_lowest",  # lowest of them
+    "shade_share",  # share of the surroundings in shadow or sky
+    "shade_beside",  # deepest run of shade beside it along the Sun's line, over the peak
+    "shade_other_side",  # ... and on the other side
+    "sun_line_net",  # net excess along the Sun's line over the footprint's own
+    "sharpness",  # mean of the four neighbours over the peak pixel
+    "along_sun",  # 0 .. 1: elongated along the Sun's line
+    "second_pixel",  # brightest of the four neighbours over the peak pixel
+    "ring8",  # mean of the eight neighbours over the peak pixel
+    "saddle",  # saddle to the neighbour kept apart, over the peak
+    "neighbour_gap",  # distance to the higher neighbour, over its radius
+    "neighbour_share",  # peak over the higher neighbour's
+    "over_slope",  # bright: over what a facet at the angle of repose would show; dark: light left
+    "above_first_peer",  # peak over the highest other one within some 100 px
+    "above_third_peer",  # ... and over the third highest
+    "incidence",  # degrees, where the geometry is known
+    "significance",  # contrast_to_texture times the root of the pixels
+    "across_bump",  # mean along the Sun's line through it, less that beside it, over the peak
+    "across_significance",  # ... over the scatter of such means
+    "along_fall",  # its core less the surroundings along the Sun's line, over the peak
+    "across_fall",  # ... across it
+    "odd_share",  # how unlike the surroundings on opposite sides are
+    "half_bright_share",  # share of the surroundings above half the peak
+    "as_bright_share",  # ... above 0.8 of it
+    "surroundings_rms",  # root mean square of the surroundings, over the peak
+    "along_tilt",  # difference between the two sides along the Sun's line, over the peak
+    "emission",  # degrees, where the geometry is known
+    "pixel_km",  # width of a pixel there, across the line of sight
+    "look",  # log-odds from the look of its Sun-aligned surroundings; bright places only
+)
+"""Names of the features, in the order of the kernel's columns; all but the last go into the trees."""
+
+PAIR_FEATURES = (
+    "saddle",  # highest saddle to a neighbour over the object's peak
+    "radius",  # of the circle with the footprint's area, pixels
+    "other_radius",  # ... of the higher neighbour's
+    "distance",  # from peak to peak, pixels
+    "share",  # peak over the higher neighbour's
+    "filling",  # as in `FEATURES`
+    "other_filling",  # ... of the higher neighbour
+)
+"""What tells two places from the pieces of one, an object and its higher neighbour; in the columns' order."""
+
+SHARPEST = 0.19
+"""Mean of a peak's four neighbours over the peak, ``exp(-4 ln 2 / 1.3^2)``: a point under a PSF of 1.3 px."""
+
+LEAST_GLANCE = -4.0
+"""Log-odds at a first glance, from what an object is in itself, below which its surroundings are not looked
+at. One in five passes; of 3,045 spots that the judge believed on frames held back, one did not."""
+
+LEAST_TREES = -2.5
+"""Log-odds of the trees below which a bright place is not looked at by the network."""
+
+NOT_LOOKED_AT = -5.0
+"""Stands in for the network's log-odds there."""
+
+NETWORK = (
+    "middle", "spread", "k1", "b1", "k2", "b2", "k3", "b3", "m1", "c1", "m2", "c2", "m3", "c3",
+    "last", "base",
+)  # fmt: skip
+"""Arrays of the network in the judge's file: scales of what is told, weights in the order of the layers."""
+
+TREES_SHARE = 0.35
+"""Weight of the trees' log-odds beside the network's: the best of 0, 0.2, 0.35, 0.5, 1 on unseen frames."""
+
+LEAST_PARTED = -1.0
+"""Log-odds above which two pieces are two places: a place lost is worse than one told twice, and the
+deposits of the fit that fall into many pieces outnumber its pairs."""
+
+
+def albedo_confidence(features: np.ndarray, *, dark: bool = False) -> np.ndarray:
+    """Calibrated probability that albedo, not relief, makes each object.
+
+    Parameters
+    ----------
+    features : numpy.ndarray
+        (n, len(FEATURES)) float32.
+    dark : bool
+        Judge dark outliers.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n,) float64.
+
+    Notes
+    -----
+    Small boosted trees fitted to rendered frames (``benchmarks/fit_judge.py``); the record of
+    the fit lies beside the model. What is sharper than the PSF is a cosmic ray, a hot pixel or noise: 0, and
+    so is what was not worth a look at its surroundings.
+    """
+    polarity = "dark" if dark else "bright"
+    seen = np.flatnonzero(np.isfinite(features[:, FEATURES.index("ring_highest")]) & ~too_sharp(features))
+    model = _trees(polarity)[0]
+    score = _score(polarity, features[seen])
+    if not dark:
+        look = features[seen, -1]
+        score = TREES_SHARE * score + np.where(np.isnan(look), NOT_LOOKED_AT, look)
+    confidence = np.zeros(len(features))
+    confidence[seen] = np.interp(score, model["score"], model["probability"])
+    return confidence
+
+
+def worth_a_look(features: np.ndarray, *, dark: bool) -> np.ndarray:
+    """(n,) bool, objects that are not hopeless by what they are in themselves."""
+    return _score("glance_dark" if dark else "glance_bright", features) >= LEAST_GLANCE
+
+
+def worth_the_network(features: np.ndarray) -> np.ndarray:
+    """(n,) bool, bright objects of which the trees do not despair."""
+    return _score("bright", features) > LEAST_TREES
+
+
+def too_sharp(features: np.ndarray) -> np.ndarray:
+    """(n,) bool, objects sharper than the PSF; their surroundings are not described."""
+    return features[:, FEATURES.index("sharpness")] < SHARPEST
+
+
+def network_inputs(features: np.ndarray) -> np.ndarray:
+    """Features on scales that a network takes, and whether the angles and the Sun's line are known.
+
+    Parameters
+    ----------
+    features : numpy.ndarray
+        (n, len(FEATURES)).
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, len(FEATURES) + 1) float32; NaN where not known.
+    """
+    known = [np.isfinite(features[:, FEATURES.index(name)]) for name in ("incidence", "shade_other_side")]
+    told = np.sign(features) * np.log1p(3.0 * np.abs(features))
+    return np.column_stack([told[:, :-1], *known]).astype(np.float32)
+
+
+def score_looks(patches: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """Log-odds that the network gives to candidates.
+
+    Parameters
+    ----------
+    patches : numpy.ndarray
+        (n, 25, 25) float32, from `brightspot.shading.look_patches`.
+    features : numpy.ndarray
+        (n, len(FEATURES)) float32.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n,) float64.
+    """
+    from brightspot._kernels import judge as kernels
+
+    middle, spread, *weights = _network()
+    told = np.clip((network_inputs(features) - middle) / spread, -6.0, 6.0)
+    score = np.empty(len(patches))
+    kernels.judge_looks(patches, np.nan_to_num(told), *weights, score)
+    return score
+
+
+def are_two(pairs: np.ndarray) -> np.ndarray:
+    """Whether each object is a place of its own beside its higher neighbour, given that both are albedo.
+
+    A torn deposit falls into ragged pieces with high saddles between them; two deposits are each round and
+    full.
+
+    Parameters
+    ----------
+    pairs : numpy.ndarray
+        (n, len(PAIR_FEATURES)) float32, from `pair_features`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n,) bool.
+
+    Notes
+    -----
+    Small trees, fitted with the judge (``benchmarks/fit_judge.py``) to pieces of rendered deposits and to
+    rendered neighbours.
+    """
+    return _score("pair", pairs) > LEAST_PARTED
+
+
+def _score(kind: str, rows: np.ndarray) -> np.ndarray:
+    """Log-odds (n,) that one of the models in the judge's file gives to rows of features."""
+    from brightspot._kernels import judge as kernels
+
+    data, trees = _trees(kind)
+    score = np.zeros(len(rows))
+    kernels.sum_trees(np.ascontiguousarray(rows, np.float32), *trees, score)
+    return score + float(data["base"])
+
+
+@functools.cache
+def _trees(kind: str) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, ...]]:
+    """Arrays of one model in the judge's file, and its trees as the kernel takes them."""
+    with np.load(Path(__file__).parent / "judge.npz", allow_pickle=False) as file:
+        data = {name.removeprefix(f"{kind}_"): file[name] for name in file if name.startswith(f"{kind}_")}
+    trees = (
+        data["feature"].astype(np.int32),
+        data["number"].astype(np.float32),
+        data["right"].astype(np.int32),
+        np.unpackbits(data["missing_left"]).astype(np.bool_),
+        data["root"].astype(np.int32),
+    )
+    return data, trees
+
+
+@functools.cache
+def _network() -> tuple[np.ndarray, ...]:
+    """Arrays of the network in the judge's file, float32."""
+    with np.load(Path(__file__).parent / "judge.npz", allow_pickle=False) as file:
+        return tuple(file[f"look_{name}"].astype(np.float32) for name in NETWORK)
