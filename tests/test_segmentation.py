@@ -9,7 +9,7 @@ from scipy import ndimage
 from brightspot import segmentation as station
 from brightspot._kernels import segmentation as kernels
 from brightspot.background import STEP, Background, estimate_background, mesh_layout
-from brightspot.segmentation import Segmentation, merge_believed, segment_outliers
+from brightspot.segmentation import Segmentation, merge_believed, segment_outliers, without_detached
 
 EIGHT = np.ones((3, 3), bool)
 
@@ -342,3 +342,30 @@ def test_a_spot_on_the_frames_edge_stays_in_it():
     assert found.box[:, :2].min() >= 0
     assert found.box[:, 2].max() <= 39
     assert found.box[:, 3].max() <= 51
+
+
+def test_pieces_that_do_not_touch_the_peaks_are_left_out():
+    labels = np.zeros((12, 20), np.int32)
+    labels[3:6, 2:5] = 1  # with the peak
+    labels[6, 5] = 1  # touches at a corner
+    labels[4, 9:11] = 1  # detached
+    labels[8:10, 12:16] = 2
+    labels[2, 18] = 2  # detached, of the other object
+    found = Segmentation(
+        labels=labels,
+        peak=np.float32([0.5, 0.6]),
+        peak_yx=np.array([[4, 3], [9, 13]]),
+        saddle=np.zeros(2, np.float32),
+        box=np.array([[3, 2, 6, 10], [2, 12, 9, 18]]),
+        n_pixels=np.array([12, 9]),
+        neighbour=np.array([-1, -1]),
+    )
+    cut = without_detached(found, np.array([0]))
+    assert np.argwhere(cut.labels != labels).tolist() == [[4, 9], [4, 10]]
+    assert cut.n_pixels.tolist() == [10, 9]
+    assert cut.box.tolist() == [[3, 2, 6, 5], [2, 12, 9, 18]]
+    assert labels[4, 9] == 1  # the input is left as it was
+    slow, count = ndimage.label(labels == 2, np.ones((3, 3)))
+    assert count == 2
+    both = without_detached(found, np.array([0, 1]))
+    np.testing.assert_array_equal(both.labels == 2, slow == slow[9, 13])

@@ -326,13 +326,15 @@ class SpotFinder:
         from brightspot.footprint import enlarged, measure_footprints
         from brightspot.judge import albedo_confidence, are_two
         from brightspot.pyramid import LEAST_COARSE_WIDTH
-        from brightspot.segmentation import merge_believed
+        from brightspot.segmentation import merge_believed, without_detached
         from brightspot.shading import pair_features
 
         dark, found, features, searched, _ = candidates
         if len(found.peak) == 0:
             return None
         confidence = albedo_confidence(features, dark=dark)
+        # All that were looked at, whatever is reported: one's footprint is cut out of another's surroundings.
+        found = without_detached(found, np.flatnonzero(confidence > 0.0))
         large = found.n_pixels * factor**2 >= self.n_pixels
         believed = large & (confidence >= self.min_confidence)
         two = np.ones(len(believed), bool)
