@@ -166,19 +166,8 @@ def without_detached(found: Segmentation, which: np.ndarray) -> Segmentation:
     Segmentation
         With smaller footprints; ``found`` is left as it is.
     """
-    from scipy.ndimage import label
+    from brightspot._kernels import segmentation as kernels
 
     labels, box, pixels = found.labels.copy(), found.box.copy(), found.n_pixels.copy()
-    for o in which:
-        window = np.s_[box[o, 0] : box[o, 2] + 1, box[o, 1] : box[o, 3] + 1]
-        own = labels[window] == o + 1
-        piece, number = label(own, np.ones((3, 3)))
-        y, x = found.peak_yx[o] - box[o, :2]
-        if number < 2 or not own[y, x]:
-            continue
-        kept = piece == piece[y, x]
-        labels[window][own & ~kept] = 0
-        y, x = np.nonzero(kept)
-        pixels[o] = len(y)
-        box[o] = box[o, 0] + y.min(), box[o, 1] + x.min(), box[o, 0] + y.max(), box[o, 1] + x.max()
+    kernels.cut_detached(labels, found.peak_yx, which, box, pixels)
     return found._replace(labels=labels, box=box, n_pixels=pixels)

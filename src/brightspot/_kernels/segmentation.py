@@ -227,3 +227,40 @@ def settle(
         if number[k] and partner[k]:
             neighbour[number[k] - 1] = number[_root(parent, partner[k])] - 1
     return out_peak, out_place, out_saddle, box, pixels, neighbour
+
+
+@njit(**_OPTIONS)
+def cut_detached(labels, peak_yx, which, box, n_pixels):
+    """Take from objects ``which`` (m,) the pixels that no chain of neighbours of eight joins to the peak.
+
+    ``labels``, ``box`` (n, 4: first and last row and column) and ``n_pixels`` (n,) are changed in place. An
+    object whose peak is not in its footprint is left as it is.
+    """
+    for o in which:
+        j0, i0, j1, i1 = box[o, 0], box[o, 1], box[o, 2], box[o, 3]
+        y, x = peak_yx[o, 0], peak_yx[o, 1]
+        if labels[y, x] != o + 1:
+            continue
+        reached = np.zeros((j1 - j0 + 1, i1 - i0 + 1), np.bool_)
+        todo = np.empty((n_pixels[o], 2), np.int64)
+        todo[0, 0], todo[0, 1] = y, x
+        reached[y - j0, x - i0] = True
+        done, n = 0, 1
+        box[o, 0], box[o, 1], box[o, 2], box[o, 3] = y, x, y, x
+        while done < n:
+            y, x = todo[done, 0], todo[done, 1]
+            done += 1
+            box[o, 0], box[o, 1] = min(box[o, 0], y), min(box[o, 1], x)
+            box[o, 2], box[o, 3] = max(box[o, 2], y), max(box[o, 3], x)
+            for v in range(max(y - 1, j0), min(y + 1, j1) + 1):
+                for u in range(max(x - 1, i0), min(x + 1, i1) + 1):
+                    if labels[v, u] == o + 1 and not reached[v - j0, u - i0]:
+                        reached[v - j0, u - i0] = True
+                        todo[n, 0], todo[n, 1] = v, u
+                        n += 1
+        if n < n_pixels[o]:
+            for v in range(j0, j1 + 1):
+                for u in range(i0, i1 + 1):
+                    if labels[v, u] == o + 1 and not reached[v - j0, u - i0]:
+                        labels[v, u] = 0
+            n_pixels[o] = n
