@@ -92,7 +92,11 @@ NETWORK = (
 """Arrays of the network in the judge's file: scales of what is told, weights in the order of the layers."""
 
 TREES_SHARE = 0.35
-"""Weight of the trees' log-odds beside the network's: the best of 0, 0.2, 0.35, 0.5, 1 on unseen frames."""
+"""Weight of the trees' log-odds beside the network's.
+
+From 0.2 to 0.5 frames held back hardly tell them apart (average precision 0.922 to 0.921; 0.914 at 0, 0.918
+at 1).
+"""
 
 LEAST_PARTED = -1.0
 """Log-odds above which two pieces are two places: a place lost is worse than one told twice, and the
