@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from brightspot.judge import scaled
+
 MAPS = (16, 24, 32)
 """Channels of the three convolutions, 5 x 5 and twice 3 x 3, each at every second row and column."""
 
@@ -39,10 +41,6 @@ def first_weights(rng: np.random.Generator, width: int, told: int) -> dict[str, 
 def scales(told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each column, as the network takes them."""
     return np.nanmean(told, axis=0).astype(np.float32), (np.nanstd(told, axis=0) + 1e-6).astype(np.float32)
-
-
-def scaled(told: np.ndarray, middle: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(np.clip((told - middle) / spread, -6.0, 6.0))
 
 
 def log_odds(weights, patches, told, kept=None):

@@ -169,6 +169,11 @@ def network_inputs(features: np.ndarray) -> np.ndarray:
     return np.column_stack([told[:, :-1], *known]).astype(np.float32)
 
 
+def scaled(told: np.ndarray, middle: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """What `network_inputs` gives, less ``middle`` and over ``spread`` (m,); 0 where not known."""
+    return np.nan_to_num(np.clip((told - middle) / spread, -6.0, 6.0))
+
+
 def score_looks(patches: np.ndarray, features: np.ndarray) -> np.ndarray:
     """Log-odds that the network gives to candidates.
 
@@ -187,9 +192,8 @@ def score_looks(patches: np.ndarray, features: np.ndarray) -> np.ndarray:
     from brightspot._kernels import judge as kernels
 
     middle, spread, *weights = _network()
-    told = np.clip((network_inputs(features) - middle) / spread, -6.0, 6.0)
     score = np.empty(len(patches))
-    kernels.judge_looks(patches, np.nan_to_num(told), *weights, score)
+    kernels.judge_looks(patches, scaled(network_inputs(features), middle, spread), *weights, score)
     return score
 
 
@@ -228,10 +232,17 @@ def _score(kind: str, rows: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
+def _arrays() -> dict[str, np.ndarray]:
+    """All arrays of the judge's file."""
+    with np.load(Path(__file__).parent / "judge.npz", allow_pickle=False) as file:
+        return dict(file)
+
+
+@functools.cache
 def _trees(kind: str) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, ...]]:
     """Arrays of one model in the judge's file, and its trees as the kernel takes them."""
-    with np.load(Path(__file__).parent / "judge.npz", allow_pickle=False) as file:
-        data = {name.removeprefix(f"{kind}_"): file[name] for name in file if name.startswith(f"{kind}_")}
+    own = f"{kind}_"
+    data = {name.removeprefix(own): array for name, array in _arrays().items() if name.startswith(own)}
     trees = (
         data["feature"].astype(np.int32),
         data["number"].astype(np.float32),
@@ -245,5 +256,4 @@ def _trees(kind: str) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, ...]]:
 @functools.cache
 def _network() -> tuple[np.ndarray, ...]:
     """Arrays of the network in the judge's file, float32."""
-    with np.load(Path(__file__).parent / "judge.npz", allow_pickle=False) as file:
-        return tuple(file[f"look_{name}"].astype(np.float32) for name in NETWORK)
+    return tuple(_arrays()[f"look_{name}"].astype(np.float32) for name in NETWORK)
