@@ -34,6 +34,7 @@ from brightspot.judge import (
     FEATURES,
     LEAST_GLANCE,
     LEAST_TREES,
+    MEASURED,
     NOT_LOOKED_AT,
     PAIR_FEATURES,
     TREES_SHARE,
@@ -349,7 +350,7 @@ def new_model(kind: str) -> HistGradientBoostingClassifier:
     elif kind == "glance":
         monotone = [0] * len(AT_A_GLANCE)
     else:
-        monotone = [1 if f in RISING else -1 if f in FALLING else 0 for f in FEATURES[:-1]]
+        monotone = [1 if f in RISING else -1 if f in FALLING else 0 for f in FEATURES[:MEASURED]]
     trees, leaves, rate = SHAPE[kind]
     return HistGradientBoostingClassifier(
         max_iter=trees, max_leaf_nodes=leaves, learning_rate=rate, min_samples_leaf=25,
@@ -414,7 +415,7 @@ class Rows(NamedTuple):
 
 def fit_trees(polarity: str, rows: Rows) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Trees fitted to all frames, and the log-odds that each fifth gets from the other four."""
-    features = rows.features[:, :-1]
+    features = rows.features[:, :MEASURED]
     raw = np.zeros(len(rows.label))
     for fold in range(5):
         held = rows.held(fold)

@@ -15,6 +15,7 @@ from brightspot.judge import (
     LEAST_GLANCE,
     LEAST_PARTED,
     LEAST_TREES,
+    MEASURED,
     NOT_LOOKED_AT,
     PAIR_FEATURES,
     TREES_SHARE,
@@ -102,7 +103,7 @@ def test_the_judges_file_is_whole(polarity):
     own = np.arange(n)
     assert np.all(model["right"][inner] >= 2)  # downwards, past the left child: no loops
     assert np.all(own[inner] + model["right"][inner] < n)
-    assert max(model["feature"]) < len(FEATURES) - 1  # all but the look
+    assert max(model["feature"]) < MEASURED
     assert model["root"][0] == 0
     assert np.all(np.diff(model["root"].astype(int)) > 0)
     assert np.all(np.diff(model["score"]) > 0)
@@ -118,12 +119,10 @@ def test_confidence_is_the_judges(dark):
     rows = rng.normal(1.0, 3.0, (40, len(FEATURES))).astype(np.float32)
     rows[rng.random(rows.shape) < 0.1] = np.nan
     rows[-1] = np.nan
+    trees, look = rows[:, FEATURES.index("trees")].astype(float), rows[:, FEATURES.index("look")]
+    score = trees if dark else TREES_SHARE * trees + np.where(np.isnan(look), NOT_LOOKED_AT, look)
     model = judge("dark" if dark else "bright")
-    score = np.array([sum_slowly(row, model) for row in rows]) + model["base"]
-    if not dark:
-        score = TREES_SHARE * score + np.where(np.isnan(rows[:, -1]), NOT_LOOKED_AT, rows[:, -1])
-    expected = np.interp(score, model["score"], model["probability"])
-    expected[too_sharp(rows) | np.isnan(rows[:, FEATURES.index("ring_highest")])] = 0.0
+    expected = np.where(np.isnan(trees), 0.0, np.interp(score, model["score"], model["probability"]))
     found = albedo_confidence(rows, dark=dark)
     np.testing.assert_allclose(found, expected, atol=1e-9)
     assert 0 < np.sum(found > 0) < 40
@@ -141,7 +140,7 @@ def test_surroundings_are_looked_at_where_there_is_hope(dark):
     seen = np.isfinite(some[:, FEATURES.index("ring_highest")])
     assert seen.tolist() == (hope & ~too_sharp(some)).tolist()
     assert 0 < seen.sum() < len(seen)
-    some, every = some[:, :-1], every[:, :-1]  # the network is not asked where every object is described
+    some, every = some[:, :MEASURED], every[:, :MEASURED]
     np.testing.assert_array_equal(some[seen], every[seen])
     around = np.isnan(some) & ~np.isnan(every)
     assert not around[seen].any()
@@ -203,7 +202,7 @@ def test_what_the_network_is_told():
     features[0, FEATURES.index("incidence")] = np.nan
     features[1, FEATURES.index("contrast")] = -2.0
     told = network_inputs(features)
-    assert told.shape == (2, len(FEATURES) + 1)
+    assert told.shape == (2, MEASURED + 2)
     assert told[:, -2:].tolist() == [[0.0, 1.0], [1.0, 1.0]]
     assert np.isnan(told[0, FEATURES.index("incidence")])
     assert told[1, FEATURES.index("contrast")] == pytest.approx(-np.log(7.0))
@@ -214,8 +213,11 @@ def test_the_network_is_shown_what_the_trees_leave():
     azimuth = np.full(len(found.peak), 30.0)
     rows = describe(background, found, azimuth, None, dark=False)
     model = judge("bright")
-    trees = np.array([sum_slowly(row, model) for row in rows]) + model["base"]
+    expected = np.array([sum_slowly(row, model) for row in rows]) + model["base"]
     seen = np.isfinite(rows[:, FEATURES.index("ring_highest")])
+    trees = rows[:, FEATURES.index("trees")]
+    np.testing.assert_allclose(trees[seen], expected[seen], rtol=1e-5, atol=1e-5)
+    assert np.isnan(trees[~seen]).all()
     looked = np.isfinite(rows[:, -1])
     assert looked.tolist() == (seen & (trees > LEAST_TREES)).tolist()
     assert 0 < looked.sum() < seen.sum()

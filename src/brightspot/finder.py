@@ -262,29 +262,30 @@ class SpotFinder:
         searched = np.isfinite(background.level)
         if allowed is not None:
             searched &= allowed
-        out = []
-        from_relief = sun_axis_from_relief(background) if frame.geometry is None else np.nan
+        found = []
         for dark in (False, True):
             if self.polarity == ("bright" if dark else "dark"):
                 continue
             sigma = CANDIDATE_SIGMA_DARK if dark else CANDIDATE_SIGMA
             least = np.maximum(CANDIDATE_EXCESS, sigma * background.rms)
             threshold = np.where(searched, least, np.inf).astype(np.float32)
-            found = segment_outliers(background, threshold, dark=dark)
-            azimuth = np.full(len(found.peak), from_relief)
-            place = None
-            if frame.geometry is not None:
-                y, x = found.peak_yx.T
-                ground = frame.geometry.ground(x, y)
-                azimuth = ground.sun_azimuth_deg
-                away_km = np.linalg.norm(ground.point_km - frame.geometry.spacecraft_km, axis=-1)
-                place = {
-                    "incidence": ground.incidence_deg,
-                    "emission": ground.emission_deg,
-                    "pixel_km": away_km * frame.geometry.camera.mean_ifov_rad,
-                }
-            features = describe(background, found, azimuth, gain, place, dark=dark, every=every)
-            out.append(Candidates(dark, found, features, searched, azimuth))
+            found.append((dark, segment_outliers(background, threshold, dark=dark)))
+        y, x = np.concatenate([objects.peak_yx for _, objects in found]).T
+        if frame.geometry is None:
+            azimuth, place = np.full(len(x), sun_axis_from_relief(background)), None
+        else:
+            ground = frame.geometry.ground(x, y)
+            azimuth = ground.sun_azimuth_deg
+            place = np.stack(
+                [ground.incidence_deg, ground.emission_deg, frame.geometry.pixel_km(ground)], axis=-1
+            )
+        out, first = [], 0
+        for dark, objects in found:
+            own = slice(first, first + len(objects.peak))
+            here = None if place is None else place[own]
+            features = describe(background, objects, azimuth[own], gain, here, dark=dark, every=every)
+            out.append(Candidates(dark, objects, features, searched, azimuth[own]))
+            first = own.stop
         return background, out
 
     def _lighting(self, frame: Frame) -> tuple[np.ndarray | None, ...]:

@@ -197,8 +197,7 @@ def find_place(frame: Frame, x: np.ndarray, y: np.ndarray) -> Place:
     believed = frame.scale.believed if frame.scale is not None else None
     if frame.geometry is not None:
         g = frame.geometry.ground(x, y)
-        away_km = np.linalg.norm(g.point_km - frame.geometry.spacecraft_km, axis=-1)
-        scale = away_km * frame.geometry.camera.mean_ifov_rad
+        scale = frame.geometry.pixel_km(g)
         # A believed scale that is not this geometry's own stretches it, by one number for the frame.
         stretch = 1.0
         if (

@@ -57,9 +57,13 @@ FEATURES = (
     "along_tilt",  # difference between the two sides along the Sun's line, over the peak
     "emission",  # degrees, where the geometry is known
     "pixel_km",  # width of a pixel there, across the line of sight
+    "trees",  # log-odds that the trees give to all of the above
     "look",  # log-odds from the look of its Sun-aligned surroundings; bright places only
 )
-"""Names of the features, in the order of the kernel's columns; all but the last go into the trees."""
+"""Names of the features, in the order of the kernel's columns."""
+
+MEASURED = FEATURES.index("trees")
+"""So many of them are measured; the last two are what the judge's first two steps make of those."""
 
 PAIR_FEATURES = (
     "saddle",  # highest saddle to a neighbour over the object's peak
@@ -124,15 +128,14 @@ def albedo_confidence(features: np.ndarray, *, dark: bool = False) -> np.ndarray
     the fit lies beside the model. What is sharper than the PSF is a cosmic ray, a hot pixel or noise: 0, and
     so is what was not worth a look at its surroundings.
     """
-    polarity = "dark" if dark else "bright"
-    seen = np.flatnonzero(np.isfinite(features[:, FEATURES.index("ring_highest")]) & ~too_sharp(features))
-    model = _trees(polarity)[0]
-    score = _score(polarity, features[seen])
+    score = features[:, FEATURES.index("trees")].astype(np.float64)
+    seen = np.isfinite(score)
     if not dark:
-        look = features[seen, -1]
+        look = features[:, FEATURES.index("look")]
         score = TREES_SHARE * score + np.where(np.isnan(look), NOT_LOOKED_AT, look)
+    model = _trees("dark" if dark else "bright")[0]
     confidence = np.zeros(len(features))
-    confidence[seen] = np.interp(score, model["score"], model["probability"])
+    confidence[seen] = np.interp(score[seen], model["score"], model["probability"])
     return confidence
 
 
@@ -141,9 +144,9 @@ def worth_a_look(features: np.ndarray, *, dark: bool) -> np.ndarray:
     return _score("glance_dark" if dark else "glance_bright", features) >= LEAST_GLANCE
 
 
-def worth_the_network(features: np.ndarray) -> np.ndarray:
-    """(n,) bool, bright objects of which the trees do not despair."""
-    return _score("bright", features) > LEAST_TREES
+def score_trees(features: np.ndarray, *, dark: bool) -> np.ndarray:
+    """Log-odds (n,) that the trees give to objects whose surroundings were described."""
+    return _score("dark" if dark else "bright", features)
 
 
 def too_sharp(features: np.ndarray) -> np.ndarray:
@@ -162,11 +165,11 @@ def network_inputs(features: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        (n, len(FEATURES) + 1) float32; NaN where not known.
+        (n, MEASURED + 2) float32; NaN where not known.
     """
     known = [np.isfinite(features[:, FEATURES.index(name)]) for name in ("incidence", "shade_other_side")]
     told = np.sign(features) * np.log1p(3.0 * np.abs(features))
-    return np.column_stack([told[:, :-1], *known]).astype(np.float32)
+    return np.column_stack([told[:, :MEASURED], *known]).astype(np.float32)
 
 
 def scaled(told: np.ndarray, middle: np.ndarray, spread: np.ndarray) -> np.ndarray:

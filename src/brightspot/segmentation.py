@@ -80,15 +80,19 @@ def segment_outliers(background: Background, threshold: np.ndarray, *, dark: boo
     sign = -1 if dark else 1
     place = (background.step, background.y0, background.x0)
     threshold = np.ascontiguousarray(threshold, np.float32)
-    flat = np.empty(smooth.size, np.int32)
-    value = np.empty(smooth.size, np.float32)
-    n = kernels.collect(smooth, sign, threshold, FOOTPRINT_SHARE, *place, flat, value)
-    index, ordered = kernels.sort_descending(flat, value, n)
-    labels = np.zeros(smooth.shape, np.int32)
-    tree = kernels.grow(
-        index, ordered, smooth, sign, background.rms, SADDLE_DEPTH_SHARE, SADDLE_DEPTH_SIGMA, *place, labels
+    ny, nx = smooth.shape
+    flat = np.empty(smooth.size + 1, np.uint32)
+    height = np.empty((ny + 2, nx + 2), np.float32)
+    n = kernels.collect(smooth, sign, threshold, FOOTPRINT_SHARE, *place, flat, height)
+    flat, height = flat[:n], height.ravel()
+    basin, peaks, meets = kernels.climb(flat, height, nx + 2)
+    joined = kernels.join(
+        height, nx + 2, basin, peaks, meets, background.rms, SADDLE_DEPTH_SHARE, SADDLE_DEPTH_SIGMA, *place
     )
-    objects = kernels.settle(index, ordered, labels, *tree, threshold, FOOTPRINT_SHARE, *place)
+    labels = np.zeros(smooth.shape, np.int32)
+    objects = kernels.settle(
+        flat, height, basin, peaks, *joined, threshold, FOOTPRINT_SHARE, *place, labels
+    )
     return Segmentation(labels, *objects)
 
 

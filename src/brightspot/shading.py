@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from brightspot.judge import FEATURES, score_looks, too_sharp, worth_a_look, worth_the_network
+from brightspot.judge import FEATURES, LEAST_TREES, score_looks, score_trees, too_sharp, worth_a_look
 from brightspot.photometry import disk_function, disk_map
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def describe(
     segmentation: Segmentation,
     sun_azimuth_deg: np.ndarray,
     slope_gain: np.ndarray | None,
-    place: dict[str, np.ndarray] | None = None,
+    place: np.ndarray | None = None,
     *,
     dark: bool,
     every: bool = False,
@@ -62,13 +62,13 @@ def describe(
         not known. Either end will do.
     slope_gain : numpy.ndarray or None
         Mesh from `slope_gain`; None without geometry.
-    place : dict of numpy.ndarray or None
-        (n,) ``incidence`` and ``emission`` (degrees) and ``pixel_km`` at the objects; None without geometry.
+    place : numpy.ndarray or None
+        (n, 3) incidence and emission (degrees) and ``pixel_km`` at the objects; None without geometry.
     dark : bool
         The objects are darker than their surroundings.
     every : bool
         Describe the surroundings of all objects that are no sharper than the PSF, hopeless ones too, and
-        leave ``look`` out: for a fit of the judge.
+        leave out what the judge makes of them: for a fit of it.
 
     Returns
     -------
@@ -94,8 +94,8 @@ def describe(
     )
     features[:, FEATURES.index("above_first_peer")] = first
     features[:, FEATURES.index("above_third_peer")] = third
-    for name in ("incidence", "emission", "pixel_km"):
-        features[:, FEATURES.index(name)] = np.nan if place is None else place[name]
+    for k, name in enumerate(("incidence", "emission", "pixel_km")):
+        features[:, FEATURES.index(name)] = np.nan if place is None else place[:, k]
     wanted = ~too_sharp(features)
     if not every:
         wanted &= worth_a_look(features, dark=dark)
@@ -103,11 +103,14 @@ def describe(
         background.smooth, s.labels, sign, s.peak, s.peak_yx, s.box,
         np.radians(np.asarray(sun_azimuth_deg, np.float64)), wanted, features,
     )  # fmt: skip
-    if not (dark or every):
+    if not every:
         worth = np.flatnonzero(wanted)
-        worth = worth[worth_the_network(features[worth])]
-        patches = look_patches(background, s, sun_azimuth_deg, worth, dark=False)
-        features[worth, -1] = score_looks(patches, features[worth])
+        trees = score_trees(features[worth], dark=dark)
+        features[worth, FEATURES.index("trees")] = trees
+        if not dark:
+            worth = worth[trees > LEAST_TREES]
+            patches = look_patches(background, s, sun_azimuth_deg, worth, dark=False)
+            features[worth, FEATURES.index("look")] = score_looks(patches, features[worth])
     return features
 
 

@@ -9,37 +9,45 @@ _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
 @njit(**_OPTIONS)
-def collect(smooth, sign, threshold, floor_share, step, y0, x0, flat, value):
+def collect(smooth, sign, threshold, floor_share, step, y0, x0, flat, height):
     """Pixels above their block's floor, in blocks that can belong to an object.
 
-    ``threshold`` (rows, columns) float32, inf where nothing may be found. Writes flat indices
-    and values (``sign * smooth``) and returns their number.
+    ``threshold`` (rows, columns) float32, inf where nothing may be found. ``height`` (ny + 2, nx + 2) float32
+    receives ``sign * smooth`` of those pixels, 0 elsewhere and all around. Writes flat indices into it, row
+    by row, to ``flat`` (uint32), and returns how many there are.
     """
     ny, nx = smooth.shape
     rows, columns = threshold.shape
+    sign, zero = np.float32(sign), np.float32(0.0)
+    floor = np.empty(nx, np.float32)
+    height[0] = height[ny + 1] = zero
     n = 0
     for j in range(rows):
-        y1 = y0 + (j + 1) * step if j + 1 < rows else ny
-        for y in range(y0 + j * step if j else 0, y1):
-            for i in range(columns):
-                floor = np.float32(floor_share) * threshold[j, i]
-                if not floor < np.inf:
-                    continue
-                x1 = x0 + (i + 1) * step if i + 1 < columns else nx
-                for x in range(x0 + i * step if i else 0, x1):
-                    v = np.float32(sign) * smooth[y, x]
-                    if v > floor:
-                        flat[n] = y * nx + x
-                        value[n] = v
-                        n += 1
+        for x in range(nx):
+            i = min(max((x - x0) // step, 0), columns - 1)
+            floor[x] = max(np.float32(floor_share) * threshold[j, i], zero)
+        for y in range(y0 + j * step if j else 0, y0 + (j + 1) * step if j + 1 < rows else ny):
+            line = height[y + 1]
+            line[0] = line[nx + 1] = zero
+            for x in range(nx):
+                v = sign * smooth[y, x]
+                line[x + 1] = v if v > floor[x] else zero
+            start = (y + 1) * (nx + 2) + 1
+            for x in range(nx):
+                flat[n] = start + x
+                n += line[x + 1] > zero
     return n
 
 
 @njit(**_OPTIONS)
-def sort_descending(flat, value, n):
-    """Stable radix sort of positive float32 values, largest first; returns sorted copies."""
-    key = value[:n].view(np.uint32).copy()
-    index = flat[:n].copy()
+def sort_descending(flat, height):
+    """Pixels ``flat`` (n,) by their positive float32 ``height``, largest first; a stable radix sort."""
+    n = flat.size
+    key = np.empty(n, np.float32)
+    for k in range(n):
+        key[k] = height[flat[k]]
+    key = key.view(np.uint32)
+    index = flat.copy()
     key2 = np.empty_like(key)
     index2 = np.empty_like(index)
     count = np.empty(2049, np.int64)
@@ -57,7 +65,7 @@ def sort_descending(flat, value, n):
             count[b] += 1
         key, key2 = key2, key
         index, index2 = index2, index
-    return index, key.view(np.float32)
+    return index
 
 
 @njit(**_OPTIONS)
@@ -69,55 +77,101 @@ def _root(parent, k):
 
 
 @njit(**_OPTIONS)
-def grow(index, value, smooth, sign, rms, depth_share, depth_sigma, step, y0, x0, labels):
-    """Flood from the peaks down; join what has no significant saddle, keep apart what has.
+def _uphill(height, p, width):
+    """Highest neighbour that stands above ``p``, ``p`` if there is none; the earlier of equals is higher."""
+    one = np.uint64(1)
+    best, up = height[p], p
+    # Chosen, not branched to: which neighbour is highest cannot be foreseen.
+    for q in (p - width - one, p - width, p - width + one, p - one):
+        h = height[q]
+        better = (h > best) | ((h == best) & (up == p))
+        best, up = h if better else best, q if better else up
+    for q in (p + one, p + width - one, p + width, p + width + one):
+        h = height[q]
+        better = h > best
+        best, up = h if better else best, q if better else up
+    return up
+
+
+@njit(**_OPTIONS)
+def _beside_another(height, basin, p, width):
+    """Whether a neighbour that stands above ``p`` is in another basin."""
+    one = np.uint64(1)
+    v, own = height[p], basin[p]
+    another = False
+    for q in (p - width - one, p - width, p - width + one, p - one):
+        another |= (height[q] >= v) & (basin[q] != own)
+    for q in (p + one, p + width - one, p + width, p + width + one):
+        another |= (height[q] > v) & (basin[q] != own)
+    return another
+
+
+@njit(**_OPTIONS)
+def climb(flat, height, width):
+    """The peak that each pixel leads to by its highest neighbour, and where two peaks' pixels meet.
+
+    ``flat`` (n,) from `collect` and ``height``, raveled, in lines of ``width``. Of equal values the one first
+    in the rows counts as higher. Returns by pixel of ``height`` the number of its basin (only what ``flat``
+    names is set), from 1 from the highest peak down; the peaks' pixels, from index 1; and those beside
+    which there are higher ones of other basins, from the highest down.
+    """
+    n = flat.size
+    w = np.uint64(width)
+    up = np.empty(height.size, np.uint32)
+    top = np.empty(n, np.uint32)
+    n_peaks = 0
+    for k in range(n):
+        p = np.uint64(flat[k])
+        q = _uphill(height, p, w)
+        up[p] = q
+        top[n_peaks] = p
+        n_peaks += q == p
+    peaks = np.zeros(n_peaks + 1, np.uint32)
+    peaks[1:] = sort_descending(top[:n_peaks], height)
+    basin = np.zeros(height.size, np.int32)
+    for b in range(1, n_peaks + 1):
+        basin[peaks[b]] = b
+    for k in range(n):
+        p = flat[k]
+        while basin[p] == 0:
+            p = up[p]
+        b = basin[p]
+        p = flat[k]
+        while basin[p] == 0:
+            basin[p] = b
+            p = up[p]
+    n_meet = 0
+    for k in range(n):
+        top[n_meet] = flat[k]
+        n_meet += _beside_another(height, basin, np.uint64(flat[k]), w)
+    return basin, peaks, sort_descending(top[:n_meet], height)
+
+
+@njit(**_OPTIONS)
+def join(height, width, basin, peaks, meets, rms, depth_share, depth_sigma, step, y0, x0):
+    """Join basins that have no significant saddle between them, keep apart those that have.
 
     A peak stays an object of its own where it stands above the saddle to a higher one by at least
-    ``depth_share`` of its height and ``depth_sigma`` local scatters. ``labels`` (ny, nx) int32, zero on
-    entry, receives provisional numbers. Returns parents (union-find), peak values, peak indices, saddles,
-    and the higher object beyond each one's first saddle (0 = none).
+    ``depth_share`` of its height and ``depth_sigma`` local scatters. From the highest saddle down. All else
+    from `climb`. Returns, by basin, parents (union-find), saddles, and the higher object beyond each one's
+    first saddle (0 = none).
     """
-    ny, nx = smooth.shape
     rows, columns = rms.shape
-    n = index.size
-    parent = np.empty(n + 1, np.int32)
-    peak = np.empty(n + 1, np.float32)
-    place = np.empty(n + 1, np.int64)
-    saddle = np.zeros(n + 1, np.float32)
-    partner = np.zeros(n + 1, np.int32)
-    flat = labels.ravel()
+    count = peaks.size
+    parent = np.arange(count).astype(np.int32)
+    saddle = np.zeros(count, np.float32)
+    partner = np.zeros(count, np.int32)
     near = np.empty(8, np.int32)
-    count = 0
-    for k in range(n):
-        p = index[k]
-        y, x = p // nx, p % nx
-        first, alone = 0, True
-        for yy in range(max(y - 1, 0), min(y + 2, ny)):
-            for xx in range(max(x - 1, 0), min(x + 2, nx)):
-                label = flat[yy * nx + xx]
-                if label != 0:
-                    alone = alone and (first == 0 or label == first)
-                    first = label
-        if first and alone:
-            # Most pixels touch one object only.
-            flat[p] = _root(parent, first)
-            continue
-        v = value[k]
-        found = 0
-        steepest = np.float32(-np.inf)
-        uphill = 0
-        highest = 0
-        for yy in range(max(y - 1, 0), min(y + 2, ny)):
-            for xx in range(max(x - 1, 0), min(x + 2, nx)):
-                label = flat[yy * nx + xx]
-                if label == 0:
+    for p in meets:
+        v = height[p]
+        found, highest = 0, 0
+        for dy in range(-1, 2):
+            for dx in range(-1, 2):
+                q = np.int64(p) + dy * width + dx
+                if not (height[q] > v or (height[q] == v and q < p)):
                     continue
-                root = _root(parent, label)
-                height = np.float32(sign) * smooth[yy, xx]
-                if height > steepest:
-                    steepest = height
-                    uphill = root
-                if highest == 0 or peak[root] > peak[highest]:
+                root = _root(parent, basin[q])
+                if highest == 0 or height[peaks[root]] > height[peaks[highest]]:
                     highest = root
                 new = True
                 for f in range(found):
@@ -125,19 +179,15 @@ def grow(index, value, smooth, sign, rms, depth_share, depth_sigma, step, y0, x0
                 if new:
                     near[found] = root
                     found += 1
-        if found == 0:
-            count += 1
-            parent[count] = count
-            peak[count] = v
-            place[count] = p
-            uphill = count
         for f in range(found):
             q = near[f]
             if q == highest:
                 continue
-            j = min(max((place[q] // nx - y0) // step, 0), rows - 1)
-            i = min(max((place[q] % nx - x0) // step, 0), columns - 1)
-            if peak[q] - v < max(depth_share * peak[q], depth_sigma * rms[j, i]):
+            top = height[peaks[q]]
+            y, x = _row_column(peaks[q], width)
+            j = min(max((y - y0) // step, 0), rows - 1)
+            i = min(max((x - x0) // step, 0), columns - 1)
+            if top - v < max(depth_share * top, depth_sigma * rms[j, i]):
                 parent[q] = highest
                 saddle[highest] = max(saddle[highest], saddle[q])
             else:
@@ -145,87 +195,80 @@ def grow(index, value, smooth, sign, rms, depth_share, depth_sigma, step, y0, x0
                     partner[q] = highest
                 saddle[q] = max(saddle[q], v)
                 saddle[highest] = max(saddle[highest], v)
-        flat[p] = uphill
-    return (
-        parent[: count + 1],
-        peak[: count + 1],
-        place[: count + 1],
-        saddle[: count + 1],
-        partner[: count + 1],
-    )
+    return parent, saddle, partner
+
+
+@njit(**_OPTIONS)
+def _row_column(p, width):
+    """Row and column in the image of a pixel of ``height``."""
+    y = np.int64(p) // width
+    return y - 1, np.int64(p) - y * width - 1
 
 
 @njit(**_OPTIONS)
 def settle(
-    index,
-    value,
-    labels,
-    parent,
-    peak,
-    place,
-    saddle,
-    partner,
-    threshold,
-    footprint_share,
-    step,
-    y0,
-    x0,
+    flat, height, basin, peaks, parent, saddle, partner, threshold, footprint_share, step, y0, x0, labels
 ):
-    """Final numbers for the objects above threshold, and their bounding boxes.
+    """Final numbers for the objects above threshold, from the highest peak down, and their bounding boxes.
 
-    Pixels below ``footprint_share`` of their object's peak leave it. Returns arrays of the n
-    objects: peak value, peak y and x, saddle, box (y0, x0, y1, x1: first and last), pixels, and the
-    index of the higher neighbour beyond the first saddle (-1 = none).
-    Objects are numbered in order of rows, then columns, of their peaks' places in ``index``.
+    Pixels below ``footprint_share`` of their object's peak leave it. ``labels`` (ny, nx) int32, zero on
+    entry, receives the numbers. Returns arrays of the n objects: peak value, peak y and x, saddle, box (y0,
+    x0, y1, x1: first and last), pixels, and the index of the higher neighbour beyond the first saddle (-1 =
+    none).
     """
-    nx = labels.shape[1]
-    flat = labels.ravel()
+    width = labels.shape[1] + 2
     rows, columns = threshold.shape
-    count = parent.size - 1
-    number = np.zeros(count + 1, np.int32)
+    count = peaks.size
+    number = np.zeros(count, np.int32)
+    end = np.zeros(count, np.float32)
+    own = np.empty(count, np.int32)
     n = 0
-    for k in range(1, count + 1):
-        if parent[k] != k:
-            continue
-        y, x = place[k] // nx, place[k] % nx
-        j = min(max((y - y0) // step, 0), rows - 1)
-        i = min(max((x - x0) // step, 0), columns - 1)
-        if peak[k] >= threshold[j, i]:
-            n += 1
-            number[k] = n
+    for b in range(1, count):
+        if parent[b] == b:
+            y, x = _row_column(peaks[b], width)
+            j = min(max((y - y0) // step, 0), rows - 1)
+            i = min(max((x - x0) // step, 0), columns - 1)
+            top = height[peaks[b]]
+            if top >= threshold[j, i]:
+                own[n] = b
+                n += 1
+                number[b] = n
+                end[b] = np.float32(footprint_share) * top
     out_peak = np.zeros(n, np.float32)
     out_place = np.zeros((n, 2), np.int32)
     out_saddle = np.zeros(n, np.float32)
     box = np.zeros((n, 4), np.int32)
     pixels = np.zeros(n, np.int32)
-    for k in range(1, count + 1):
-        if number[k]:
-            o = number[k] - 1
-            out_peak[o] = peak[k]
-            out_place[o, 0] = place[k] // nx
-            out_place[o, 1] = place[k] % nx
-            out_saddle[o] = saddle[k]
-            box[o, 0] = box[o, 2] = out_place[o, 0]
-            box[o, 1] = box[o, 3] = out_place[o, 1]
-    for k in range(index.size):
-        p = index[k]
-        root = _root(parent, flat[p])
-        o = number[root]
-        if o == 0 or value[k] < footprint_share * peak[root]:
-            flat[p] = 0
+    neighbour = np.full(n, -1, np.int32)
+    for o in range(n):
+        b = own[o]
+        y, x = _row_column(peaks[b], width)
+        out_peak[o] = height[peaks[b]]
+        out_place[o, 0], out_place[o, 1] = y, x
+        out_saddle[o] = saddle[b]
+        box[o, 0] = box[o, 2] = y
+        box[o, 1] = box[o, 3] = x
+        if partner[b]:
+            neighbour[o] = number[_root(parent, partner[b])] - 1
+    for b in range(1, count):
+        root = _root(parent, b)
+        number[b], end[b] = number[root], end[root]
+    y, first = 0, width + 1  # of a row of the image, in ``height``
+    for p in flat:
+        while p >= first + width:
+            first += width
+            y += 1
+        b = basin[p]
+        if number[b] == 0 or height[p] < end[b]:
             continue
-        flat[p] = o
-        y, x = p // nx, p % nx
-        o -= 1
+        x = p - first
+        o = number[b] - 1
+        labels[y, x] = o + 1
         pixels[o] += 1
         box[o, 0] = min(box[o, 0], y)
         box[o, 1] = min(box[o, 1], x)
         box[o, 2] = max(box[o, 2], y)
         box[o, 3] = max(box[o, 3], x)
-    neighbour = np.full(n, -1, np.int32)
-    for k in range(1, count + 1):
-        if number[k] and partner[k]:
-            neighbour[number[k] - 1] = number[_root(parent, partner[k])] - 1
     return out_peak, out_place, out_saddle, box, pixels, neighbour
 
 
