@@ -94,11 +94,12 @@ def mesh_layout(shape: tuple[int, int], step: int = STEP) -> tuple[int, int, int
 
 def _only_noise(image: np.ndarray, usable: np.ndarray, block_mean: np.ndarray) -> bool:
     """Whether an image is a field of noise: no block differs by more than averaged noise does."""
-    some = slice(None, None, max(len(image) // 64, 1))
-    both = usable[some, 1:] & usable[some, :-1]
+    rows, step = slice(None, None, max(len(image) // 64, 1)), max(image.shape[1] // 128, 1)
+    one, other = (rows, slice(None, -1, step)), (rows, slice(1, None, step))
+    both = usable[one] & usable[other]
     if not both.any():
         return True
-    pairs = image[some, 1:][both] - image[some, :-1][both]
+    pairs = image[other][both] - image[one][both]
     noise = 1.4826 * float(np.median(np.abs(pairs))) / np.sqrt(2.0)
     typical = float(np.median(block_mean))
     # Of 64 averaged pixels only signal stands out by as much as one pixel's noise; three may be cosmic rays.

@@ -410,8 +410,8 @@ def _dtype(column: Column) -> type:
 
 def flag_names(flags: np.ndarray) -> list[str]:
     """``"EDGE|BLEND"`` for each value; an empty string for none."""
-    members = list(Flag)
-    return ["|".join(str(m.name) for m in members if value & m) for value in np.asarray(flags, int)]
+    members = [(str(member.name), int(member)) for member in Flag]
+    return ["|".join(name for name, bit in members if value & bit) for value in np.asarray(flags).tolist()]
 
 
 def tabulate(frame: Frame, rows: dict[str, np.ndarray]) -> pd.DataFrame:

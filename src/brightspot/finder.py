@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from brightspot.background import Background
     from brightspot.frame import Frame
+    from brightspot.geometry.view import DiskMesh
     from brightspot.outline import Outline
     from brightspot.pyramid import Part
     from brightspot.segmentation import Segmentation
@@ -250,14 +251,14 @@ class SpotFinder:
         from brightspot.background import estimate_background
         from brightspot.photometry import iof_factor
         from brightspot.segmentation import segment_outliers
-        from brightspot.shading import describe, sun_axis_from_relief
+        from brightspot.shading import describe, slope_gain, sun_axis_from_relief
 
         if self.kind == "normal_albedo" and (frame.geometry is None or iof_factor(frame) is None):
             raise UsageError(
                 f"{frame.name}: preset absolute needs I/F and geometry, which this frame does not "
                 "carry; use relative30 or ksigma"
             )
-        disk, allowed, gain = self._lighting(frame)
+        disk, allowed, light = self._lighting(frame)
         background = estimate_background(frame.image, ~frame.mask, disk=disk, pedestal=_pedestal(frame))
         searched = np.isfinite(background.level)
         if allowed is not None:
@@ -279,32 +280,33 @@ class SpotFinder:
             place = np.stack(
                 [ground.incidence_deg, ground.emission_deg, frame.geometry.pixel_km(ground)], axis=-1
             )
+        gain = None
+        if light is not None:
+            gain = slope_gain(*(background.at(mesh, x, y) for mesh in light), self.disk_function)
         out, first = [], 0
         for dark, objects in found:
             own = slice(first, first + len(objects.peak))
-            here = None if place is None else place[own]
-            features = describe(background, objects, azimuth[own], gain, here, dark=dark, every=every)
+            known = (None if of_all is None else of_all[own] for of_all in (gain, place))
+            features = describe(background, objects, azimuth[own], *known, dark=dark, every=every)
             out.append(Candidates(dark, objects, features, searched, azimuth[own]))
             first = own.stop
         return background, out
 
-    def _lighting(self, frame: Frame) -> tuple[np.ndarray | None, ...]:
-        """On the mesh: disk function, where incidence and emission allow a search, what slopes can do."""
+    def _lighting(self, frame: Frame) -> tuple[np.ndarray, np.ndarray, DiskMesh] | tuple[None, None, None]:
+        """On the mesh: disk function, where incidence and emission allow a search, and these themselves."""
         if frame.geometry is None or frame.orientation_doubtful:
             return None, None, None
         import numpy as np
 
         from brightspot.background import STEP, mesh_layout
         from brightspot.photometry import disk_map
-        from brightspot.shading import slope_gain
 
         rows, columns, y0, x0 = mesh_layout(frame.shape)
         g = frame.geometry
         on_mesh = replace(
             g, shape=(rows * STEP, columns * STEP), origin_xy=(g.origin_xy[0] + x0, g.origin_xy[1] + y0)
         ).disk_mesh(STEP)
-        model = self.disk_function
-        disk, gain = disk_map(model, *on_mesh), slope_gain(*on_mesh, model)
+        disk = disk_map(self.disk_function, *on_mesh)
         with np.errstate(invalid="ignore"):
             allowed = on_mesh.mu >= np.cos(np.radians(self.max_emission_deg))
             if g.source == "limb":
@@ -312,7 +314,7 @@ class SpotFinder:
                 disk = np.maximum(disk, FAINTEST_FITTED_LIGHT)
             else:
                 allowed &= on_mesh.mu0 >= np.cos(np.radians(self.max_incidence_deg))
-        return disk, allowed, gain
+        return disk, allowed, on_mesh
 
     def _rows(
         self, frame: Frame, background: Background, candidates: Candidates, factor: int

@@ -90,9 +90,7 @@ def segment_outliers(background: Background, threshold: np.ndarray, *, dark: boo
         height, nx + 2, basin, peaks, meets, background.rms, SADDLE_DEPTH_SHARE, SADDLE_DEPTH_SIGMA, *place
     )
     labels = np.zeros(smooth.shape, np.int32)
-    objects = kernels.settle(
-        flat, height, basin, peaks, *joined, threshold, FOOTPRINT_SHARE, *place, labels
-    )
+    objects = kernels.settle(flat, height, basin, peaks, *joined, threshold, FOOTPRINT_SHARE, *place, labels)
     return Segmentation(labels, *objects)
 
 
@@ -140,13 +138,14 @@ def merge_believed(
     np.minimum.at(box[:, 1], root, found.box[:, 1])
     np.maximum.at(box[:, 2], root, found.box[:, 2])
     np.maximum.at(box[:, 3], root, found.box[:, 3])
-    labels = np.concatenate([[0], root + 1]).astype(np.int32)[found.labels]
+    labels, joined = found.labels.copy(), np.concatenate([[0], root + 1]).astype(np.int32)
     sign = -1.0 if dark else 1.0
     for o in np.unique(root[joins]):
         window = np.s_[box[o, 0] : box[o, 2] + 1, box[o, 1] : box[o, 3] + 1]
-        own = labels[window] == o + 1
+        own = joined[found.labels[window]] == o + 1
         high = own & (sign * smooth[window] >= FOOTPRINT_SHARE * found.peak[o])
-        labels[window][own & ~high] = 0
+        labels[window][own] = 0
+        labels[window][high] = o + 1
         y, x = np.nonzero(high)
         pixels[o] = len(y)
         box[o] = box[o, 0] + y.min(), box[o, 1] + x.min(), box[o, 0] + y.max(), box[o, 1] + x.max()
@@ -172,6 +171,8 @@ def without_detached(found: Segmentation, which: np.ndarray) -> Segmentation:
     """
     from brightspot._kernels import segmentation as kernels
 
+    if len(which) == 0:
+        return found
     labels, box, pixels = found.labels.copy(), found.box.copy(), found.n_pixels.copy()
     kernels.cut_detached(labels, found.peak_yx, which, box, pixels)
     return found._replace(labels=labels, box=box, n_pixels=pixels)

@@ -61,7 +61,7 @@ def describe(
         (n,) direction of the Sun's line in the image at each object, degrees clockwise from up; NaN if
         not known. Either end will do.
     slope_gain : numpy.ndarray or None
-        Mesh from `slope_gain`; None without geometry.
+        (n,) from `slope_gain` at the objects; None without geometry.
     place : numpy.ndarray or None
         (n, 3) incidence and emission (degrees) and ``pixel_km`` at the objects; None without geometry.
     dark : bool
@@ -81,7 +81,7 @@ def describe(
     known = np.isfinite(background.level)
     bright = np.percentile(background.level[known], BRIGHT_PERCENTILE) if known.any() else 1.0
     light = np.where(known, background.level / bright, 0.0).astype(np.float32)
-    gain = np.full(light.shape, np.nan, np.float32) if slope_gain is None else slope_gain
+    gain = np.full(len(s.peak), np.nan, np.float32) if slope_gain is None else slope_gain
     features = np.empty((len(s.peak), kernels.N_FEATURES), np.float32)
     sign = -1 if dark else 1
     kernels.describe_objects(

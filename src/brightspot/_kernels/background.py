@@ -169,6 +169,27 @@ def robust_planes(value, weight, half, rounds, clip_high, clip_low, min_weight):
 
 
 @njit(**_OPTIONS)
+def _across(inverse_level, j, j1, left, share, line):
+    """``inverse_level`` along the pixels of a row that lies on mesh row ``j``.
+
+    A block without a level takes the one of row ``j1``, or its neighbour's: the lit edge runs through blocks.
+    """
+    columns = inverse_level.shape[1]
+    for x in range(line.size):
+        i = left[x]
+        a, b = inverse_level[j, i], inverse_level[j, min(i + 1, columns - 1)]
+        if a == 0.0:
+            a = inverse_level[j1, i]
+        if b == 0.0:
+            b = inverse_level[j1, min(i + 1, columns - 1)]
+        if a == 0.0:
+            a = b
+        if b == 0.0:
+            b = a
+        line[x] = a + share[x] * (b - a)
+
+
+@njit(**_OPTIONS)
 def level_image(image, usable, pedestal, inverse_level, step, y0, x0, ratio):
     """Write ``image / level - 1`` into ``ratio``; 0 where a pixel or its level is not usable.
 
@@ -180,39 +201,30 @@ def level_image(image, usable, pedestal, inverse_level, step, y0, x0, ratio):
     left = np.empty(nx, np.int32)
     share = np.empty(nx, np.float32)
     half = np.float32(0.5 * (step - 1))
+    zero, one = np.float32(0.0), np.float32(1.0)
     for x in range(nx):
         t = (np.float32(x - x0) - half) / np.float32(step)
-        t = min(max(t, np.float32(0.0)), np.float32(columns - 1))
+        t = min(max(t, zero), np.float32(columns - 1))
         k = min(np.int32(t), max(columns - 2, 0))
         left[x] = k
         share[x] = t - np.float32(k)
-    line = np.empty(columns, np.float32)
+    above, below = np.empty(nx, np.float32), np.empty(nx, np.float32)
+    held = -1
     for y in range(ny):
         t = (np.float32(y - y0) - half) / np.float32(step)
-        t = min(max(t, np.float32(0.0)), np.float32(rows - 1))
+        t = min(max(t, zero), np.float32(rows - 1))
         j = min(np.int32(t), max(rows - 2, 0))
-        j1 = min(j + 1, rows - 1)
+        if j != held:
+            held = j
+            j1 = min(j + 1, rows - 1)
+            _across(inverse_level, j, j1, left, share, above)
+            _across(inverse_level, j1, j, left, share, below)
         f = t - np.float32(j)
-        for i in range(columns):
-            a, b = inverse_level[j, i], inverse_level[j1, i]
-            # A block without a level takes its neighbour's: the lit edge runs through blocks.
-            if a == 0.0:
-                a = b
-            if b == 0.0:
-                b = a
-            line[i] = a + f * (b - a)
+        source, good, out = image[y], usable[y], ratio[y]
         for x in range(nx):
-            a = line[left[x]]
-            b = line[min(left[x] + 1, columns - 1)]
-            if a == 0.0:
-                a = b
-            if b == 0.0:
-                b = a
-            inverse = a + share[x] * (b - a)
-            if usable[y, x] and inverse > 0.0:
-                ratio[y, x] = (image[y, x] - pedestal) * inverse - np.float32(1.0)
-            else:
-                ratio[y, x] = 0.0
+            inverse = above[x] + f * (below[x] - above[x])
+            v = (source[x] - pedestal) * inverse - one
+            out[x] = v if good[x] and inverse > zero else zero
 
 
 @njit(**_OPTIONS)
@@ -239,17 +251,25 @@ def block_scatter(smooth, cap, step, y0, x0, rows, columns):
     """
     out = np.zeros((rows, columns), np.float32)
     ny, nx = smooth.shape
+    shadow, zero, one = np.float32(-0.7), np.float32(0.0), np.float32(1.0)
+    # Down the columns first, as in `block_means`.
+    squares, counts = np.empty(nx, np.float32), np.empty(nx, np.float32)
     for j in range(rows):
+        squares[:] = zero
+        counts[:] = zero
+        for y in range(y0 + j * step, min(y0 + (j + 1) * step, ny)):
+            line = smooth[y]
+            for x in range(nx):
+                v = line[x]
+                surface = (v >= shadow) & (v != zero)
+                v = min(v, cap)
+                squares[x] += v * v if surface else zero
+                counts[x] += one if surface else zero
         for i in range(columns):
-            total = np.float32(0.0)
-            count = 0
-            for y in range(y0 + j * step, min(y0 + (j + 1) * step, ny)):
-                for x in range(x0 + i * step, min(x0 + (i + 1) * step, nx)):
-                    v = smooth[y, x]
-                    if v >= np.float32(-0.7) and v != np.float32(0.0):
-                        v = min(v, cap)
-                        total += v * v
-                        count += 1
-            if count:
-                out[j, i] = np.sqrt(total / np.float32(count))
+            total, count = zero, zero
+            for x in range(x0 + i * step, min(x0 + (i + 1) * step, nx)):
+                total += squares[x]
+                count += counts[x]
+            if count > zero:
+                out[j, i] = np.sqrt(total / count)
     return out

@@ -128,7 +128,7 @@ def climb(flat, height, width):
         n_peaks += q == p
     peaks = np.zeros(n_peaks + 1, np.uint32)
     peaks[1:] = sort_descending(top[:n_peaks], height)
-    basin = np.zeros(height.size, np.int32)
+    basin = np.zeros(height.size, np.uint32)
     for b in range(1, n_peaks + 1):
         basin[peaks[b]] = b
     for k in range(n):
@@ -158,36 +158,36 @@ def join(height, width, basin, peaks, meets, rms, depth_share, depth_sigma, step
     """
     rows, columns = rms.shape
     count = peaks.size
-    parent = np.arange(count).astype(np.int32)
+    parent = np.arange(count).astype(np.uint32)
+    top = height[peaks]
     saddle = np.zeros(count, np.float32)
-    partner = np.zeros(count, np.int32)
-    near = np.empty(8, np.int32)
-    for p in meets:
+    partner = np.zeros(count, np.uint32)
+    near = np.empty(8, np.uint32)
+    w, one = np.uint64(width), np.uint64(1)
+    for k in range(meets.size):
+        p = np.uint64(meets[k])
         v = height[p]
-        found, highest = 0, 0
-        for dy in range(-1, 2):
-            for dx in range(-1, 2):
-                q = np.int64(p) + dy * width + dx
-                if not (height[q] > v or (height[q] == v and q < p)):
-                    continue
-                root = _root(parent, basin[q])
-                if highest == 0 or height[peaks[root]] > height[peaks[highest]]:
-                    highest = root
-                new = True
-                for f in range(found):
-                    new = new and near[f] != root
-                if new:
-                    near[found] = root
-                    found += 1
+        found, highest = 0, np.uint32(0)
+        for q in (p - w - one, p - w, p - w + one, p - one, p + one, p + w - one, p + w, p + w + one):
+            if not ((height[q] > v) | ((height[q] == v) & (q < p))):
+                continue
+            root = _root(parent, basin[q])
+            if highest == 0 or top[root] > top[highest]:
+                highest = root
+            new = True
+            for f in range(found):
+                new = new and near[f] != root
+            if new:
+                near[found] = root
+                found += 1
         for f in range(found):
             q = near[f]
             if q == highest:
                 continue
-            top = height[peaks[q]]
             y, x = _row_column(peaks[q], width)
             j = min(max((y - y0) // step, 0), rows - 1)
             i = min(max((x - x0) // step, 0), columns - 1)
-            if top - v < max(depth_share * top, depth_sigma * rms[j, i]):
+            if top[q] - v < max(depth_share * top[q], depth_sigma * rms[j, i]):
                 parent[q] = highest
                 saddle[highest] = max(saddle[highest], saddle[q])
             else:

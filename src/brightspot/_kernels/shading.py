@@ -229,7 +229,7 @@ def describe_objects(
 ):
     """What each object is in itself; the columns are named in ``brightspot.judge.FEATURES``.
 
-    ``light`` mesh: local level over the frame's bright level; ``slope_gain`` mesh: brightness of a facet
+    ``light`` mesh: local level over the frame's bright level; ``slope_gain`` (n,): brightness of a facet
     at the angle of repose over that of level ground, NaN where not known. ``out`` (n, N_FEATURES) float32:
     NaN in the columns of the surroundings.
     """
@@ -260,7 +260,7 @@ def describe_objects(
             out[o, 22] = gap / (np.sqrt(n_pixels[q] / np.pi) + 1.0)
             out[o, 23] = peak[o] / peak[q]
         # Of a dark place: what light is left; next to none is a shadow.
-        out[o, 24] = (1.0 + c) / slope_gain[j, i] if sign > 0 else 1.0 - c
+        out[o, 24] = (1.0 + c) / slope_gain[o] if sign > 0 else 1.0 - c
         out[o, 28] = c * np.sqrt(n) / texture
 
 
