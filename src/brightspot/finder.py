@@ -282,7 +282,8 @@ class SpotFinder:
             )
         gain = None
         if light is not None:
-            gain = slope_gain(*(background.at(mesh, x, y) for mesh in light), self.disk_function)
+            mu0, mu, phase_deg = (background.at(mesh, x, y) for mesh in light)
+            gain = slope_gain(mu0, mu, phase_deg, self.disk_function)
         out, first = [], 0
         for dark, objects in found:
             own = slice(first, first + len(objects.peak))
