@@ -97,3 +97,33 @@ def test_bins_hold_the_mean_of_the_good_pixels():
     assert binned.mask[0, 0]
     assert not binned.mask[0, 1]
     assert binned.image[5, 6] == pytest.approx(frame.image[20:24, 24:28].mean(), rel=1e-5)
+
+
+def clumps(spacing: float, diameter: float) -> list[tuple[float, float, float, float]]:
+    """Nineteen bright discs in a hexagon about (500, 500)."""
+    rows = [(k, m) for k in range(-2, 3) for m in range(-2, 3) if abs(k + m) <= 2]
+    return [(500 + spacing * (k + 0.5 * m), 500 + spacing * 0.866 * m, diameter, 3.0) for k, m in rows]
+
+
+def test_a_torn_deposit_is_one_place():
+    discs = clumps(28.0, 20.0)
+    frame = flat_frame((500.0, 500.0, 150.0, 1.3), *discs)
+    found = SpotFinder(polarity="bright")(frame).catalog
+    inside = np.hypot(found["x_centroid"] - 500, found["y_centroid"] - 500) < 75
+    assert inside.sum() == 1
+    row = found[inside].iloc[0]
+    assert row["diameter_halfmax"] == pytest.approx(130.0, abs=25.0)
+
+
+def test_small_spots_on_a_wide_floor_stay_places_of_their_own():
+    discs = clumps(60.0, 10.0)[:6]
+    frame = flat_frame((500.0, 500.0, 285.0, 1.5), *discs)
+    found = SpotFinder(polarity="bright")(frame).catalog
+    for x, y, *_ in discs:
+        assert nearest(found, x, y)[1] < 1.0
+
+
+def test_three_neighbours_stay_three_places():
+    frame = flat_frame((490.0, 500.0, 10.0, 3.0), (510.0, 500.0, 10.0, 3.0), (500.0, 520.0, 10.0, 3.0))
+    found = SpotFinder(polarity="bright")(frame).catalog
+    assert len(found) == 3

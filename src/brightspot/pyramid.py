@@ -31,6 +31,20 @@ DISTINCT = 1.3
 """Contrast by which a spot on or beside a larger one is a place of its own."""
 
 
+SAME_SHARE = 1.0 / 3.0
+"""A finer spot that fills more than this of a coarse footprint is the same place."""
+
+SMALLER_PIECES, PIECES_SHARE = 2, 0.05
+"""A coarse footprint is a torn deposit where so many finer spots beside the largest one fill so much of it: its
+neighbours come alone, and small spots on a bright floor fill little of it."""
+
+LIKELY = 0.5
+"""albedo_confidence of what counts there, whatever is reported."""
+
+AROUND = 0.75
+"""Distance from a coarse footprint's centre, in its diameters, to which such pieces belong to it."""
+
+
 class Part(NamedTuple):
     """Rows of one polarity found at one binning, and the objects their ``_object`` refers to.
 
@@ -145,48 +159,78 @@ def join_once(finer: list[Part], coarse: list[Part]) -> list[Part]:
     A coarse footprint that a finer one fills to a third is the same place and is left out, unless the finer
     one is so wide that its own level followed it. Within and around a footprint that stays, finer rows stay
     only where they stand out from it as well: a fragment of it, or its rim against a level that it has
-    itself raised, does not. What is believed gives way only to what is believed too.
+    itself raised, does not. Where several finer rows fill much of it, they are pieces of it, however bright.
+    What is believed gives way only to what is believed too.
     """
     out = list(finer)
     kept = []
     for part in coarse:
-        rows = part.rows
-        fresh = np.ones(len(rows["x_centroid"]), bool)
-        for k in range(len(fresh)):
-            area = np.pi / 4.0 * rows["diameter_halfmax"][k] ** 2
-            for old in out:
-                j, i = part.binned(old.rows["_peak_x"], old.rows["_peak_y"])
-                inside = part.found.labels[j, i] == rows["_object"][k] + 1
-                same = old.rows["polarity"] == rows["polarity"][k]
-                width = old.rows["diameter_halfmax"]
-                filled = (np.pi / 4.0 * width**2 > area / 3.0) & (width <= GREATEST_WIDTH * old.factor)
-                rival = old.rows["_believed"] | ~rows["_believed"][k]
-                if np.any(inside & same & filled & rival):
-                    fresh[k] = False
-        part = part.take(fresh)
+        n = len(part.rows["x_centroid"])
+        torn = np.array([_is_torn(out, part, k) for k in range(n)], bool)
+        known = np.array([any(_fills(old, part, k) for old in out) for k in range(n)], bool)
+        fresh = torn | ~known
         if not fresh.any():
             continue
+        part = part.take(fresh)
         kept.append(part)
-        out = [old.take(_stands_out(old, part)) for old in out]
+        out = [old.take(_stands_out(old, part, torn[fresh])) for old in out]
     return [p for p in out + kept if len(p.rows["x_centroid"])]
 
 
-def _stands_out(old: Part, part: Part) -> np.ndarray:
-    """Which finer rows differ from the coarse footprints they lie in or beside."""
+def _inside(old: Part, part: Part, k: int) -> np.ndarray:
+    """Which finer rows have their peak in the footprint of a coarse one."""
+    j, i = part.binned(old.rows["_peak_x"], old.rows["_peak_y"])
+    return part.found.labels[j, i] == part.rows["_object"][k] + 1
+
+
+def _gap(old: Part, part: Part, k: int) -> np.ndarray:
+    """Distance of finer rows' peaks from the centre of a coarse one, pixels."""
+    x, y = part.rows["x_centroid"][k], part.rows["y_centroid"][k]
+    return np.hypot(old.rows["_peak_x"] - x, old.rows["_peak_y"] - y)
+
+
+def _pieces(old: Part, part: Part, k: int) -> np.ndarray:
+    """Which finer rows would be pieces of a coarse one if that were torn."""
+    around = _inside(old, part, k) | (_gap(old, part, k) < AROUND * part.rows["diameter_halfmax"][k])
+    likely = old.rows["albedo_confidence"] >= LIKELY
+    return around & likely & (old.rows["polarity"] == part.rows["polarity"][k])
+
+
+def _is_torn(finer: list[Part], part: Part, k: int) -> bool:
+    """Whether a coarse row is likely albedo and much of it is filled by several finer ones that are too."""
+    rows = part.rows
+    pieces = [old.rows["diameter_halfmax"][_pieces(old, part, k)] for old in finer]
+    smaller = np.sort(np.concatenate([np.zeros(1), *pieces]))[:-1]
+    filled = float(np.sum((smaller / rows["diameter_halfmax"][k]) ** 2))
+    likely = bool(rows["albedo_confidence"][k] >= LIKELY)
+    return likely and int(np.sum(smaller > 0.0)) >= SMALLER_PIECES and filled >= PIECES_SHARE
+
+
+def _fills(old: Part, part: Part, k: int) -> bool:
+    """Whether one of the finer rows is the same place as a coarse one."""
+    rows, width = part.rows, old.rows["diameter_halfmax"]
+    same = old.rows["polarity"] == rows["polarity"][k]
+    filled = (width / rows["diameter_halfmax"][k]) ** 2 > SAME_SHARE
+    filled &= width <= GREATEST_WIDTH * old.factor
+    rival = old.rows["_believed"] | ~rows["_believed"][k]
+    return bool(np.any(_inside(old, part, k) & same & filled & rival))
+
+
+def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
+    """Which finer rows differ from the coarse footprints they lie in or beside, and are no pieces of them."""
     rows, x, y = part.rows, old.rows["_peak_x"], old.rows["_peak_y"]
     keep = np.ones(len(x), bool)
-    j, i = part.binned(x, y)
-    ratio = old.rows["_brightness"] / part.background.at(part.background.level, i, j)
+    ratio = old.rows["_brightness"] / part.background.at(part.background.level, *part.binned(x, y)[::-1])
     bright = old.rows["polarity"] == "bright"
     for k in range(len(rows["x_centroid"])):
-        inside = part.found.labels[j, i] == rows["_object"][k] + 1
-        gap = np.hypot(x - rows["x_centroid"][k], y - rows["y_centroid"][k])
-        near = gap < 0.75 * rows["diameter_halfmax"][k] + 4.0 * part.factor
+        near = _gap(old, part, k) < 0.75 * rows["diameter_halfmax"][k] + 4.0 * part.factor
         # inside: against the footprint; beside: against the surroundings at the coarse level
-        against = np.where(inside, rows["contrast"][k], 1.0)
+        against = np.where(_inside(old, part, k), rows["contrast"][k], 1.0)
         share = ratio / against
         rival = rows["_believed"][k] | ~old.rows["_believed"]
         keep &= ~near | ~rival | np.where(bright, share > DISTINCT, share < 1.0 / DISTINCT)
+        if torn[k]:
+            keep &= ~_pieces(old, part, k)
     return keep
 
 
