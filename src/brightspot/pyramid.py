@@ -35,8 +35,8 @@ SAME_SHARE = 1.0 / 3.0
 """A finer spot that fills more than this of a coarse footprint is the same place."""
 
 SMALLER_PIECES, PIECES_SHARE = 2, 0.05
-"""A coarse footprint is a torn deposit where so many finer spots beside the largest one fill so much of it: its
-neighbours come alone, and small spots on a bright floor fill little of it."""
+"""A coarse footprint is a torn deposit where so many finer spots beside the largest one fill so much of it: a
+neighbour comes alone, and small spots on a bright floor fill little of it."""
 
 LIKELY = 0.5
 """albedo_confidence of what counts there, whatever is reported."""
