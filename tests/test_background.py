@@ -192,6 +192,23 @@ def test_a_block_without_level_takes_its_neighbours():
     assert np.all(ratio[:, 20:] == 0.0)  # beyond, there is nothing to divide by
 
 
+def test_levelling_beside_blocks_without_level_knows_no_direction():
+    rng = np.random.default_rng(9)
+    inverse = np.where(rng.random((4, 5)) < 0.6, rng.uniform(0.5, 1.0, (4, 5)), 0.0).astype(np.float32)
+    image = rng.uniform(1, 2, (32, 40)).astype(np.float32)
+    outcome = []
+    for turn in (lambda a: a, np.transpose, np.flipud, lambda a: np.fliplr(a).T):
+        picture = np.ascontiguousarray(turn(image))
+        ratio = np.empty_like(picture)
+        mesh = np.ascontiguousarray(turn(inverse))
+        kernels.level_image(picture, everywhere(picture), np.float32(0), mesh, STEP, 0, 0, ratio)
+        outcome.append((turn, ratio))
+    expected = outcome[0][1]
+    assert np.sum(expected == 0.0) < expected.size
+    for turn, ratio in outcome[1:]:
+        np.testing.assert_allclose(ratio, turn(expected), atol=3e-6)
+
+
 @pytest.mark.parametrize("shape", [(2, 2), (3, 9), (20, 31)])
 def test_smoothing_equals_scipy(shape):
     ratio = np.random.default_rng(4).normal(size=shape).astype(np.float32)

@@ -316,6 +316,31 @@ def test_confidence_and_presets_narrow_the_choice():
     assert len(SpotFinder(min_confidence=0.0, threshold=1.1)(frame).catalog) > len(loose.catalog)
 
 
+def test_another_min_confidence_adds_or_drops_rows_and_changes_none():
+    frame = rough()
+    tables = [SpotFinder(min_confidence=c)(frame).catalog.drop(columns="detection_id") for c in (0, 0.5, 0.9)]
+    for loose, strict, least in zip(tables, tables[1:], (0.5, 0.9), strict=False):
+        assert 0 < len(strict) < len(loose)
+        expected = loose[loose.albedo_confidence >= least].reset_index(drop=True)
+        pd.testing.assert_frame_equal(strict.reset_index(drop=True), expected)
+
+
+@pytest.mark.parametrize(
+    ("settings_", "bright", "dark"),
+    [
+        ({}, 1.3, 1 / 1.3),
+        ({"preset": "facula", "threshold": 4.0}, 4.0, 0.25),
+        ({"preset": "ksigma"}, 5.0, 5.0),
+        ({"preset": "absolute"}, 0.12, 0.094**2 / 0.12),
+        ({"preset": "absolute", "threshold": 0.05}, 0.094**2 / 0.05, 0.05),
+    ],
+)
+def test_dark_limits_mirror_bright_ones(settings_, bright, dark):
+    finder = SpotFinder(**settings_)
+    assert finder.limit_of(dark=False) == pytest.approx(bright)
+    assert finder.limit_of(dark=True) == pytest.approx(dark)
+
+
 def test_keeping_all_keeps_what_is_believed():
     for finder in (SpotFinder(), SpotFinder(min_confidence=0.1, threshold=1.15)):
         table = finder(rough()).catalog

@@ -112,6 +112,22 @@ def test_flooding_equals_a_plain_twin(shape, seed, sigma, dark):
         assert found.box[k].tolist() == [min(y), min(x), max(y), max(x)]
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_of_equal_peaks_the_first_in_the_rows_is_the_higher_one(seed):
+    rng = np.random.default_rng(160 + seed)
+    bumpy = bumps((48, 48), seed, 1.0)
+    picture = np.minimum(np.round(bumpy * 4) / 3, 1).astype(np.float32)
+    background = levelled(picture)
+    rms = rng.uniform(0.001, 0.4, background.rms.shape).astype(np.float32)
+    found = segment_outliers(background._replace(rms=rms), mesh_of(background, 0.1))
+    order = np.lexsort((found.peak_yx[:, 1], found.peak_yx[:, 0], -found.peak))
+    np.testing.assert_array_equal(order, np.arange(len(order)))
+    assert np.all(found.neighbour < np.arange(len(order)))
+    n = len(order)
+    _, root = merge_believed(found, np.ones(n, bool), np.zeros(n, bool), picture)
+    assert np.all(root <= np.arange(n))
+
+
 def test_a_joined_peak_brings_its_saddle_along(monkeypatch):
     monkeypatch.setattr(station, "SADDLE_DEPTH_SHARE", 0.4)
     monkeypatch.setattr(station, "SADDLE_DEPTH_SIGMA", 2.0)

@@ -303,6 +303,20 @@ def test_features_turn_with_the_picture(turn):
         assert other[name] == pytest.approx(one[name], rel=1e-3, abs=2e-3, nan_ok=True), name
 
 
+@pytest.mark.parametrize("turn", [np.flipud, np.fliplr, np.transpose])
+def test_the_sharpness_of_a_plateau_knows_no_direction(turn):
+    ratio = np.zeros((9, 9), np.float32)
+    ratio[4, 3:6] = ratio[3, 4] = 1.0
+    ratio[3, 3] = 0.9
+    one, other = np.zeros((2, len(FEATURES)), np.float32)
+    kernels._sharpness(ratio, 1, 4, 4, one)
+    kernels._sharpness(np.ascontiguousarray(turn(ratio)), 1, 4, 4, other)
+    np.testing.assert_array_equal(one, other)
+    assert (
+        one[FEATURES.index("sharpness")] == 0.75
+    )  # of the pixel in the middle, three of whose four are as high
+
+
 # ---------------------------------------------------------------- patches
 
 

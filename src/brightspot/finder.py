@@ -28,7 +28,8 @@ PRESETS = {
 
 ``relative30``: 30 per cent above the surroundings, after Palomba et al. 2019 (Icarus; threshold unverified).
 ``ksigma``: 5 times the scatter of the surroundings. ``absolute``: normal albedo 0.12, above Ceres' 0.094 (our
-choice, needs I/F). ``facula``: twice the surroundings. Dark outliers mirror them (contrast below 1/1.3, 1/2).
+choice, needs I/F). ``facula``: twice the surroundings. Dark outliers mirror them: contrast below 1/1.3, 1/2,
+normal albedo below 0.094^2 / 0.12 = 0.074; an albedo below 0.094 that is asked for is that of dark ones.
 """
 
 DISK_FUNCTIONS = ("akimov", "lunar_lambert", "lommel_seeliger", "lambert", "minnaert")
@@ -36,6 +37,9 @@ DISK_FUNCTIONS = ("akimov", "lunar_lambert", "lommel_seeliger", "lambert", "minn
 
 FAINTEST_FITTED_LIGHT = 0.05
 """Least disk function where only limb and shading tell the Sun: about that of a Sun 3 degrees high."""
+
+BELIEVED = 0.5
+"""albedo_confidence from which objects are joined and told from each other, whatever is reported."""
 
 CANDIDATE_EXCESS = 0.15
 """Least peak excess that is looked at at all."""
@@ -163,6 +167,16 @@ class SpotFinder:
         """The number it is compared with."""
         return PRESETS[self.preset][1] if self.threshold is None else self.threshold
 
+    def limit_of(self, *, dark: bool) -> float:
+        """The number for bright or for dark outliers: ratios to the surroundings or to Ceres are mirrored."""
+        if self.kind == "sigma":
+            return self.limit
+        from brightspot import ceres
+
+        typical = ceres.GEOMETRIC_ALBEDO if self.kind == "normal_albedo" else 1.0
+        mirrored = typical**2 / self.limit
+        return min(self.limit, mirrored) if dark else max(self.limit, mirrored)
+
     def __call__(self, frame: Frame) -> Detection:
         """Search a frame.
 
@@ -215,10 +229,13 @@ class SpotFinder:
                     if finished is not None:
                         to_full_resolution(finished[1], factor, corner)
                         new.append(Part(factor, corner, background, *finished))
-                parts = join_once(parts, new)
+                parts = join_once(parts, new, as_is=source is frame)
             for part in parts:
                 if part.factor == factor:
                     left = without_spots(left, part)
+        if not self.keep_all:
+            parts = [part.take(part.rows["albedo_confidence"] >= self.min_confidence) for part in parts]
+            parts = [part for part in parts if len(part.rows["_object"])]
         if not parts:
             labels = np.zeros(frame.shape, np.int32)
             return Detection(frame, empty_catalog(), labels, finest, self)
@@ -340,11 +357,11 @@ class SpotFinder:
         # All that were looked at, whatever is reported: one's footprint is cut out of another's surroundings.
         found = without_detached(found, np.flatnonzero(confidence > 0.0))
         large = found.n_pixels * factor**2 >= self.n_pixels
-        believed = large & (confidence >= self.min_confidence)
+        believed = large & (confidence >= BELIEVED)
         two = np.ones(len(believed), bool)
         two[believed] = are_two(pair_features(found, features)[believed])
         found, root = merge_believed(found, believed, two, background.smooth, dark=dark)
-        good = large if self.keep_all else believed
+        good = large if self.keep_all else large & (confidence >= min(self.min_confidence, BELIEVED))
         chosen = np.flatnonzero(good & (root == np.arange(len(root))))
         if len(chosen) == 0:
             return None
@@ -358,8 +375,9 @@ class SpotFinder:
             disk_model=self.disk_function,
         )  # fmt: skip
         rows["albedo_confidence"] = confidence[chosen]
-        rows["_believed"] = believed[chosen] & self._meets_preset(rows, dark=dark)
-        passes = np.ones(len(chosen), bool) if self.keep_all else rows["_believed"].copy()
+        meets_preset = self._meets_preset(rows, dark=dark)
+        rows["_believed"] = believed[chosen] & meets_preset
+        passes = np.ones(len(chosen), bool) if self.keep_all else meets_preset
         if factor > 1:
             passes &= rows["diameter_halfmax"] >= LEAST_COARSE_WIDTH
         return (found, {name: column[passes] for name, column in rows.items()}) if passes.any() else None
@@ -372,25 +390,25 @@ class SpotFinder:
 
         y, x = found.peak_yx[:, 0], found.peak_yx[:, 1]
         if self.kind == "contrast":
-            return np.full(len(y), 1.0 - 1.0 / self.limit if dark else self.limit - 1.0)
+            return np.full(len(y), abs(self.limit_of(dark=dark) - 1.0))
         if self.kind == "sigma":
             return self.limit * background.at(background.rms, x, y)
         from brightspot.catalog import normal_albedo
 
         surface = normal_albedo(frame, background.at(background.level, x, y), x, y, self.disk_function)
-        end = self.limit / surface - 1.0
+        end = self.limit_of(dark=dark) / surface - 1.0
         return np.maximum(-end if dark else end, 0.01)
 
     def _meets_preset(self, rows: dict[str, np.ndarray], *, dark: bool) -> np.ndarray:
         """Whether each row is, within one sigma of its error, what the preset calls a spot."""
         import numpy as np
 
-        peak, rms = rows["contrast_peak"], rows["background_rms"]
+        peak, rms, limit = rows["contrast_peak"], rows["background_rms"], self.limit_of(dark=dark)
         if self.kind == "sigma":
-            return np.abs(peak - 1.0) >= self.limit * rms
+            return np.abs(peak - 1.0) >= limit * rms
         if self.kind == "normal_albedo":
-            return rows["normal_albedo"] <= self.limit if dark else rows["normal_albedo"] >= self.limit
-        return peak - rms <= 1.0 / self.limit if dark else peak + rms >= self.limit
+            return rows["normal_albedo"] <= limit if dark else rows["normal_albedo"] >= limit
+        return peak - rms <= limit if dark else peak + rms >= limit
 
 
 def _pedestal(frame: Frame) -> float:

@@ -38,9 +38,6 @@ SMALLER_PIECES, PIECES_SHARE = 2, 0.05
 """A coarse footprint is a torn deposit where so many finer spots beside the largest one fill so much of it: a
 neighbour comes alone, and small spots on a bright floor fill little of it."""
 
-LIKELY = 0.5
-"""albedo_confidence of what counts there, whatever is reported."""
-
 AROUND = 0.75
 """Distance from a coarse footprint's centre, in its diameters, to which such pieces belong to it."""
 
@@ -153,20 +150,21 @@ def without_spots(frame: Frame, part: Part) -> Frame:
     return replace(frame, image=image)
 
 
-def join_once(finer: list[Part], coarse: list[Part]) -> list[Part]:
+def join_once(finer: list[Part], coarse: list[Part], *, as_is: bool) -> list[Part]:
     """Rows of finer and coarser binning together, each place once.
 
     A coarse footprint that a finer one fills to a third is the same place and is left out, unless the finer
     one is so wide that its own level followed it. Within and around a footprint that stays, finer rows stay
     only where they stand out from it as well: a fragment of it, or its rim against a level that it has
-    itself raised, does not. Where several finer rows fill much of it, they are pieces of it, however bright.
+    itself raised, does not. Where several finer rows fill much of one found in the frame ``as_is``, with no
+    spots taken away, they are pieces of it, however bright.
     What is believed gives way only to what is believed too.
     """
     out = list(finer)
     kept = []
     for part in coarse:
         n = len(part.rows["x_centroid"])
-        torn = np.array([_is_torn(out, part, k) for k in range(n)], bool)
+        torn = np.array([as_is and _is_torn(out, part, k) for k in range(n)], bool)
         known = np.array([any(_fills(old, part, k) for old in out) for k in range(n)], bool)
         fresh = torn | ~known
         if not fresh.any():
@@ -192,18 +190,17 @@ def _gap(old: Part, part: Part, k: int) -> np.ndarray:
 def _pieces(old: Part, part: Part, k: int) -> np.ndarray:
     """Which finer rows would be pieces of a coarse one if that were torn."""
     around = _inside(old, part, k) | (_gap(old, part, k) < AROUND * part.rows["diameter_halfmax"][k])
-    likely = old.rows["albedo_confidence"] >= LIKELY
-    return around & likely & (old.rows["polarity"] == part.rows["polarity"][k])
+    return around & old.rows["_believed"] & (old.rows["polarity"] == part.rows["polarity"][k])
 
 
 def _is_torn(finer: list[Part], part: Part, k: int) -> bool:
-    """Whether a coarse row is likely albedo and much of it is filled by several finer ones that are too."""
+    """Whether a coarse row is believed and much of it is filled by several finer ones that are too."""
     rows = part.rows
     pieces = [old.rows["diameter_halfmax"][_pieces(old, part, k)] for old in finer]
     smaller = np.sort(np.concatenate([np.zeros(1), *pieces]))[:-1]
     filled = float(np.sum((smaller / rows["diameter_halfmax"][k]) ** 2))
-    likely = bool(rows["albedo_confidence"][k] >= LIKELY)
-    return likely and int(np.sum(smaller > 0.0)) >= SMALLER_PIECES and filled >= PIECES_SHARE
+    several = int(np.sum(smaller > 0.0)) >= SMALLER_PIECES
+    return bool(rows["_believed"][k]) and several and filled >= PIECES_SHARE
 
 
 def _fills(old: Part, part: Part, k: int) -> bool:

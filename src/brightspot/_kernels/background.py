@@ -169,24 +169,17 @@ def robust_planes(value, weight, half, rounds, clip_high, clip_low, min_weight):
 
 
 @njit(**_OPTIONS)
-def _across(inverse_level, j, j1, left, share, line):
-    """``inverse_level`` along the pixels of a row that lies on mesh row ``j``.
-
-    A block without a level takes the one of row ``j1``, or its neighbour's: the lit edge runs through blocks.
-    """
+def _across(inverse_level, j, left, share, line, weight):
+    """Mesh row ``j`` along the pixels of a line, and the weight of the blocks there that have a level."""
     columns = inverse_level.shape[1]
+    zero, one = np.float32(0.0), np.float32(1.0)
     for x in range(line.size):
         i = left[x]
         a, b = inverse_level[j, i], inverse_level[j, min(i + 1, columns - 1)]
-        if a == 0.0:
-            a = inverse_level[j1, i]
-        if b == 0.0:
-            b = inverse_level[j1, min(i + 1, columns - 1)]
-        if a == 0.0:
-            a = b
-        if b == 0.0:
-            b = a
-        line[x] = a + share[x] * (b - a)
+        wa = one - share[x] if a > zero else zero
+        wb = share[x] if b > zero else zero
+        line[x] = wa * a + wb * b
+        weight[x] = wa + wb
 
 
 @njit(**_OPTIONS)
@@ -194,7 +187,8 @@ def level_image(image, usable, pedestal, inverse_level, step, y0, x0, ratio):
     """Write ``image / level - 1`` into ``ratio``; 0 where a pixel or its level is not usable.
 
     ``inverse_level`` (rows, columns) float32 holds 1 / level at the block centres, 0 = no level;
-    in between it is interpolated bilinearly, outside held.
+    in between it is interpolated bilinearly, outside held. The lit edge runs through blocks: those without a
+    level have no weight.
     """
     ny, nx = image.shape
     rows, columns = inverse_level.shape
@@ -209,6 +203,7 @@ def level_image(image, usable, pedestal, inverse_level, step, y0, x0, ratio):
         left[x] = k
         share[x] = t - np.float32(k)
     above, below = np.empty(nx, np.float32), np.empty(nx, np.float32)
+    above_weight, below_weight = np.empty(nx, np.float32), np.empty(nx, np.float32)
     held = -1
     for y in range(ny):
         t = (np.float32(y - y0) - half) / np.float32(step)
@@ -216,15 +211,15 @@ def level_image(image, usable, pedestal, inverse_level, step, y0, x0, ratio):
         j = min(np.int32(t), max(rows - 2, 0))
         if j != held:
             held = j
-            j1 = min(j + 1, rows - 1)
-            _across(inverse_level, j, j1, left, share, above)
-            _across(inverse_level, j1, j, left, share, below)
+            _across(inverse_level, j, left, share, above, above_weight)
+            _across(inverse_level, min(j + 1, rows - 1), left, share, below, below_weight)
         f = t - np.float32(j)
         source, good, out = image[y], usable[y], ratio[y]
         for x in range(nx):
-            inverse = above[x] + f * (below[x] - above[x])
+            weight = above_weight[x] + f * (below_weight[x] - above_weight[x])
+            inverse = (above[x] + f * (below[x] - above[x])) / weight
             v = (source[x] - pedestal) * inverse - one
-            out[x] = v if good[x] and inverse > zero else zero
+            out[x] = v if good[x] and weight > zero else zero
 
 
 @njit(**_OPTIONS)

@@ -172,7 +172,7 @@ def join(height, width, basin, peaks, meets, rms, depth_share, depth_sigma, step
             if not ((height[q] > v) | ((height[q] == v) & (q < p))):
                 continue
             root = _root(parent, basin[q])
-            if highest == 0 or top[root] > top[highest]:
+            if highest == 0 or root < highest:
                 highest = root
             new = True
             for f in range(found):

@@ -179,32 +179,43 @@ def _axes(xx, xy, yy):
 
 
 @njit(**_OPTIONS)
-def _sharpness(ratio, sign, py, px, out):
-    """The peak pixel's neighbours over it, in the unsmoothed picture; columns 17, 19 and 20 of ``out``."""
+def _neighbours(ratio, sign, y, x):
+    """Mean of the four and of the eight neighbours of a pixel, and the highest of the four."""
     ny, nx = ratio.shape
-    best, by, bx = -np.inf, py, px
+    cross, ring8, second = 0.0, 0.0, -np.inf
+    m4, m8 = 0, 0
+    for v in range(max(y - 1, 0), min(y + 2, ny)):
+        for u in range(max(x - 1, 0), min(x + 2, nx)):
+            if v == y and u == x:
+                continue
+            value = sign * ratio[v, u]
+            ring8 += value
+            m8 += 1
+            if v == y or u == x:
+                cross += value
+                m4 += 1
+                second = max(second, value)
+    return cross / max(m4, 1), ring8 / max(m8, 1), second
+
+
+@njit(**_OPTIONS)
+def _sharpness(ratio, sign, py, px, out):
+    """The peak pixel's neighbours over it, in the unsmoothed picture; columns 17, 19 and 20 of ``out``.
+
+    Of several highest pixels (a saturated plateau) the one with the highest neighbours counts.
+    """
+    ny, nx = ratio.shape
+    best = (-np.inf, 0.0, 0.0, 0.0)
     for y in range(max(py - 1, 0), min(py + 2, ny)):
         for x in range(max(px - 1, 0), min(px + 2, nx)):
             v = sign * ratio[y, x]
-            if v > best:
-                best, by, bx = v, y, x
-    cross, ring8, second = 0.0, 0.0, -np.inf
-    m4, m8 = 0, 0
-    for dy in range(-1, 2):
-        for dx in range(-1, 2):
-            y, x = by + dy, bx + dx
-            if (dy == 0 and dx == 0) or y < 0 or x < 0 or y >= ny or x >= nx:
-                continue
-            v = sign * ratio[y, x]
-            ring8 += v
-            m8 += 1
-            if dy == 0 or dx == 0:
-                cross += v
-                m4 += 1
-                second = max(second, v)
-    out[17] = cross / max(m4, 1) / best if best > 0 else 0.0
-    out[19] = second / best if best > 0 else 0.0
-    out[20] = ring8 / max(m8, 1) / best if best > 0 else 0.0
+            if v >= best[0]:
+                here = (v, *_neighbours(ratio, sign, y, x))
+                best = here if here > best else best
+    top, cross, ring8, second = best
+    out[17] = cross / top if top > 0 else 0.0
+    out[19] = second / top if top > 0 else 0.0
+    out[20] = ring8 / top if top > 0 else 0.0
 
 
 @njit(**_OPTIONS)
