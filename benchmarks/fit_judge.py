@@ -56,6 +56,11 @@ KINDS = len(ALTITUDES_KM) + 1
 PAIRED = 15
 """In one of so many frames every spot has a close neighbour."""
 
+LAST_WITH_FEW_DARK = 6100
+"""Two in three of the later seeds have `MANY_DARK` dark spots; others have `FEW_DARK` in the mean."""
+
+MANY_DARK, FEW_DARK = 20, 2
+
 FARTHER_KM = 20_000.0
 """Pictures from farther away may be enlarged: there the whole disk fits half of the frame."""
 
@@ -184,7 +189,19 @@ def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
         scene = replace(scene, random_spot_diameter_px=(8.0, 250.0), random_spots=6)
     if seed % PAIRED == 0:
         scene = replace(scene, random_spots=24, pair_fraction=1.0)
+    if has_many_dark(seed):
+        scene = replace(scene, dark_spots=MANY_DARK)
     return scene if kind < len(ALTITUDES_KM) else oblique(scene, rng)
+
+
+def fold_of(seed: np.ndarray) -> np.ndarray:
+    """Which fifth of the frames seeds belong to, 0 to 4; all kinds are in each, and 0 is held back."""
+    return (seed // KINDS) % 5
+
+
+def has_many_dark(seed: int) -> bool:
+    """Whether the frame of a seed has many dark spots."""
+    return seed > LAST_WITH_FEW_DARK and seed % 3 > 0
 
 
 def fitting_frame(seed: int) -> tuple[Frame, pd.DataFrame]:
@@ -230,7 +247,7 @@ def unlabelled(frame: Frame) -> Frame:
 class Examples(NamedTuple):
     """Candidates of one frame: features, label (1 spot, 0 not), polarity (1 dark), weight.
 
-    ``looked`` tells of which candidates there are ``patches``: bright ones that pass the first glance.
+    ``looked`` tells of which candidates there are ``patches``: those that pass the first glance.
     ``pairs`` and ``two`` are of those candidates that lie on a spot and have a higher neighbour on one: what
     `pair_features` gives, and whether these are two spots.
     """
@@ -277,7 +294,7 @@ def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
                 weight[on_spot] = 0.0
             weight[too_sharp(features)] = 0.0
             pairs = pair_examples(found, features, truth[~vague], (x, y), factor)
-            looked = worth_a_look(features, dark=dark) & ~too_sharp(features) & (not dark)
+            looked = worth_a_look(features, dark=dark) & ~too_sharp(features)
             patches = look_patches(background, found, azimuth, np.flatnonzero(looked), dark=dark)
             polarity = np.full(len(x), int(dark))
             out.append(
@@ -364,7 +381,7 @@ def fit_glance(
     """Trees that tell at a glance what is hopeless; record with what they let pass on frames held back."""
     columns = np.array([FEATURES.index(name) for name in AT_A_GLANCE])
     glance = features[:, columns]
-    held = (seed // KINDS) % 5 == 0
+    held = fold_of(seed) == 0
     model = new_model("glance").fit(glance[~held], label[~held], sample_weight=weight[~held])
     judged = held & (weight > 0)
     passes = model.decision_function(glance[judged]) >= LEAST_GLANCE
@@ -386,7 +403,7 @@ def fit_pairs(
     """Trees that part two places from the pieces of one; record with the errors on frames held back."""
     said = np.zeros(len(two), bool)
     for fold in range(5):
-        held = (seed // KINDS) % 5 == fold
+        held = fold_of(seed) == fold
         said[held] = new_model("pair").fit(pairs[~held], two[~held]).predict(pairs[held])
     record = {
         "features": list(PAIR_FEATURES),
@@ -408,42 +425,51 @@ class Rows(NamedTuple):
     looked: np.ndarray
     patches: np.ndarray
 
-    def held(self, fold: int) -> np.ndarray:
-        """(n,) bool, the candidates of one frame in five."""
-        return (self.seed // KINDS) % 5 == fold
+    @property
+    def held(self) -> np.ndarray:
+        """(n,) bool, the candidates of frames held back."""
+        return fold_of(self.seed) == 0
 
 
 def fit_trees(polarity: str, rows: Rows) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Trees fitted to all frames, and the log-odds that each fifth gets from the other four."""
-    features = rows.features[:, :MEASURED]
-    raw = np.zeros(len(rows.label))
-    for fold in range(5):
-        held = rows.held(fold)
-        model = new_model(polarity)
-        model.fit(features[~held], rows.label[~held], sample_weight=rows.weight[~held])
-        raw[held] = model.decision_function(features[held])
+    """Trees fitted to all frames, and the log-odds that a fifth gets from the others; NaN elsewhere."""
+    features, held = rows.features[:, :MEASURED], rows.held
+    partial = new_model(polarity)
+    partial.fit(features[~held], rows.label[~held], sample_weight=rows.weight[~held])
+    raw = np.full(len(rows.label), np.nan)
+    raw[held] = partial.decision_function(features[held])
     return export(new_model(polarity).fit(features, rows.label, sample_weight=rows.weight)), raw
 
 
-def fit_network(rows: Rows) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def fit_network(bright: Rows, dark: Rows) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
     """The network trained on all frames, and the log-odds that a fifth gets from one trained on the others.
 
-    NaN where nothing is known: in the other four fifths, and where nothing was looked at.
+    One network for both polarities: a dark place is shown with its sign changed, and the network is told. NaN
+    where nothing is known: in the other four fifths, and where nothing was looked at.
     """
-    told = network_inputs(rows.features[rows.looked])
-    label, weight, held = rows.label[rows.looked], rows.weight[rows.looked], rows.held(0)[rows.looked]
+    both = (bright, dark)
+    told = np.concatenate([network_inputs(r.features[r.looked], dark=r is dark) for r in both])
+    patches = np.concatenate([r.patches for r in both])
+    label, weight, held = (
+        np.concatenate([column[r.looked] for r, column in zip(both, columns, strict=True)])
+        for columns in zip(*((r.label, r.weight, r.held) for r in both), strict=True)
+    )
     use = ~held & (weight > 0)
-    partial = fit_look.train(rows.patches[use], told[use], label[use], weight[use])
-    raw = np.full(len(rows.label), np.nan)
-    raw[np.flatnonzero(rows.looked)[held]] = fit_look.apply(partial, rows.patches[held], told[held])
+    partial = fit_look.train(patches[use], told[use], label[use], weight[use])
+    seen = np.full(len(label), np.nan)
+    seen[held] = fit_look.apply(partial, patches[held], told[held])
+    raw = []
+    for r, own in zip(both, np.split(seen, [bright.looked.sum()]), strict=True):
+        raw.append(np.full(len(r.label), np.nan))
+        raw[-1][r.looked] = own
     use = weight > 0
-    return fit_look.train(rows.patches[use], told[use], label[use], weight[use]), raw
+    return fit_look.train(patches[use], told[use], label[use], weight[use]), raw
 
 
-def calibrated(score: np.ndarray, label: np.ndarray) -> dict[str, np.ndarray]:
+def calibrated(score: np.ndarray, label: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
     """Probability at log-odds ``score``, from candidates of frames held back."""
     isotonic = IsotonicRegression(out_of_bounds="clip", y_min=0.002, y_max=0.998)
-    isotonic.fit(score, label)
+    isotonic.fit(score, label, sample_weight=weight)
     grid = np.linspace(-20.0, 20.0, 161)
     # A moving mean over 0.75 of score keeps the steps of the isotonic fit from being taken literally.
     fine = np.linspace(-21.0, 21.0, 1681)
@@ -451,23 +477,29 @@ def calibrated(score: np.ndarray, label: np.ndarray) -> dict[str, np.ndarray]:
     return {"score": grid, "probability": np.round(np.interp(grid, fine, smooth), 4)}
 
 
-def fit(polarity: str, rows: Rows) -> tuple[dict[str, np.ndarray], dict[str, object]]:
-    """Trees, network (bright places only) and calibration, as arrays of the judge's file; record."""
+def fit(polarity: str, rows: Rows, look: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """Trees and calibration, as arrays of the judge's file; record. ``look`` from `fit_network`."""
     trees, raw = fit_trees(polarity, rows)
     use = rows.weight > 0
+    common = rows.weight.copy()
+    if polarity == "dark":
+        # As often as dark spots are in frames that were not given many.
+        many = np.array([has_many_dark(seed) for seed in range(rows.seed.max() + 1)])[rows.seed]
+        common[many & (rows.label > 0)] *= FEW_DARK / MANY_DARK
     record: dict[str, object] = {"candidates": int(use.sum()), "spots": int(rows.label[use].sum())}
-    record["average_precision_trees"] = round(average_precision_score(rows.label[use], raw[use]), 4)
-    arrays = {}
-    if polarity == "bright":
-        network, look = fit_network(rows)
-        arrays = {f"look_{name}": array for name, array in network.items()}
-        looked = rows.looked & (raw > LEAST_TREES)
-        use &= rows.held(0)
-        raw = TREES_SHARE * raw + np.where(looked, look, NOT_LOOKED_AT)
-        record["looked_at"] = int(rows.looked.sum())
-        record["average_precision"] = round(average_precision_score(rows.label[use], raw[use]), 4)
-    trees |= calibrated(raw[use], rows.label[use])
-    return arrays | {f"{polarity}_{name}": array for name, array in trees.items()}, record
+
+    def precision(which: np.ndarray, score: np.ndarray) -> float:
+        found = average_precision_score(rows.label[which], score[which], sample_weight=common[which])
+        return round(float(found), 4)
+
+    use &= rows.held & np.isin(rows.seed, rows.seed[rows.looked])
+    record["average_precision_trees"] = precision(use, raw)
+    looked = rows.looked & (raw > LEAST_TREES)
+    raw = TREES_SHARE * raw + np.where(looked, look, NOT_LOOKED_AT)
+    record["looked_at"] = int(rows.looked.sum())
+    record["average_precision"] = precision(use, raw)
+    trees |= calibrated(raw[use], rows.label[use], common[use])
+    return {f"{polarity}_{name}": array for name, array in trees.items()}, record
 
 
 def drawn(first: int, frames: int) -> dict[str, np.ndarray]:
@@ -504,19 +536,21 @@ def main() -> None:
     # Only loosely told, so that no scale's ground is learnt by heart.
     factor = np.exp(np.random.default_rng(0).normal(0.0, SCALE_SPREAD, rows["seed"].max() + 1))
     rows["features"][:, FEATURES.index("pixel_km")] *= factor[rows["seed"]]
-    arrays: dict[str, np.ndarray] = {}
     record: dict[str, object] = {
         "frames": len(np.unique(rows["seed"])),
         "first_seed": int(rows["seed"].min()),
         "last_seed": int(rows["seed"].max()),
         "features": list(FEATURES),
     }
+    by_polarity = {}
     for polarity, value in (("bright", 0), ("dark", 1)):
         use = rows["dark"] == value
-        chosen = Rows(
-            *(rows[name][use] for name in ("features", "label", "weight", "seed", "looked")), rows["patches"]
-        )
-        model, record[polarity] = fit(polarity, chosen)
+        columns = (rows[name][use] for name in ("features", "label", "weight", "seed", "looked"))
+        by_polarity[polarity] = Rows(*columns, rows["patches"][use[rows["looked"]]])
+    network, looks = fit_network(*by_polarity.values())
+    arrays = {f"look_{name}": array for name, array in network.items()}
+    for (polarity, chosen), look in zip(by_polarity.items(), looks, strict=True):
+        model, record[polarity] = fit(polarity, chosen, look)
         arrays |= model
         model, record[f"glance_{polarity}"] = fit_glance(*chosen[:4])
         arrays |= {f"glance_{polarity}_{name}": array for name, array in model.items()}

@@ -120,7 +120,7 @@ def test_confidence_is_the_judges(dark):
     rows[rng.random(rows.shape) < 0.1] = np.nan
     rows[-1] = np.nan
     trees, look = rows[:, FEATURES.index("trees")].astype(float), rows[:, FEATURES.index("look")]
-    score = trees if dark else TREES_SHARE * trees + np.where(np.isnan(look), NOT_LOOKED_AT, look)
+    score = TREES_SHARE * trees + np.where(np.isnan(look), NOT_LOOKED_AT, look)
     model = judge("dark" if dark else "bright")
     expected = np.where(np.isnan(trees), 0.0, np.interp(score, model["score"], model["probability"]))
     found = albedo_confidence(rows, dark=dark)
@@ -189,30 +189,32 @@ def test_the_network_equals_scipy():
     patches = rng.normal(0.0, 0.5, (12, 25, 25)).astype(np.float32)
     features = rng.normal(1.0, 3.0, (12, len(FEATURES))).astype(np.float32)
     features[rng.random(features.shape) < 0.1] = np.nan
-    told = network_inputs(features)
+    told = network_inputs(features, dark=True)
     expected = [
         0.5 * (look_slowly(p, t) + look_slowly(p[::-1, ::-1], t)) for p, t in zip(patches, told, strict=True)
     ]
-    np.testing.assert_allclose(score_looks(patches, features), expected, rtol=1e-4, atol=1e-4)
-    assert score_looks(patches[:0], features[:0]).shape == (0,)
+    np.testing.assert_allclose(score_looks(patches, features, dark=True), expected, rtol=1e-4, atol=1e-4)
+    assert score_looks(patches[:0], features[:0], dark=True).shape == (0,)
 
 
 def test_what_the_network_is_told():
     features = np.zeros((2, len(FEATURES)), np.float32)
     features[0, FEATURES.index("incidence")] = np.nan
     features[1, FEATURES.index("contrast")] = -2.0
-    told = network_inputs(features)
-    assert told.shape == (2, MEASURED + 2)
-    assert told[:, -2:].tolist() == [[0.0, 1.0], [1.0, 1.0]]
+    told = network_inputs(features, dark=False)
+    assert told.shape == (2, MEASURED + 3)
+    assert told[:, -3:].tolist() == [[0.0, 1.0, 0.0], [1.0, 1.0, 0.0]]
+    assert network_inputs(features, dark=True)[:, -1].tolist() == [1.0, 1.0]
     assert np.isnan(told[0, FEATURES.index("incidence")])
     assert told[1, FEATURES.index("contrast")] == pytest.approx(-np.log(7.0))
 
 
-def test_the_network_is_shown_what_the_trees_leave():
-    background, found = ground_with_a_spot(dark=False)
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_network_is_shown_what_the_trees_leave(dark):
+    background, found = ground_with_a_spot(dark)
     azimuth = np.full(len(found.peak), 30.0)
-    rows = describe(background, found, azimuth, None, dark=False)
-    model = judge("bright")
+    rows = describe(background, found, azimuth, None, dark=dark)
+    model = judge("dark" if dark else "bright")
     expected = np.array([sum_slowly(row, model) for row in rows]) + model["base"]
     seen = np.isfinite(rows[:, FEATURES.index("ring_highest")])
     trees = rows[:, FEATURES.index("trees")]
@@ -222,11 +224,8 @@ def test_the_network_is_shown_what_the_trees_leave():
     assert looked.tolist() == (seen & (trees > LEAST_TREES)).tolist()
     assert 0 < looked.sum() < seen.sum()
     which = np.flatnonzero(looked)
-    patches = look_patches(background, found, azimuth, which, dark=False)
-    np.testing.assert_allclose(rows[which, -1], score_looks(patches, rows[which]), rtol=1e-6)
-    shades = ground_with_a_spot(dark=True)
-    dark = describe(*shades, np.full(len(shades[1].peak), 30.0), None, dark=True)
-    assert np.isnan(dark[:, -1]).all()
+    patches = look_patches(background, found, azimuth, which, dark=dark)
+    np.testing.assert_allclose(rows[which, -1], score_looks(patches, rows[which], dark=dark), rtol=1e-6)
 
 
 # ---------------------------------------------------------------- two places or one

@@ -5,8 +5,8 @@ probability. The models lie in ``judge.npz``, the record of their fit in ``judge
 fitted to rendered frames (``benchmarks/fit_judge.py``).
 
 Each of three steps is dearer than the one before and sees fewer candidates: a glance at what an object is in
-itself; trees on what surrounds it too, rising or falling where physics says so; and, for bright places, a
-small convolutional network that is shown the picture around it, turned along the Sun's line.
+itself; trees on what surrounds it too, rising or falling where physics says so; and a small convolutional
+network that is shown the picture around it, turned along the Sun's line.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FEATURES = (
     "neighbour_gap",  # distance to the higher neighbour, over its radius
     "neighbour_share",  # peak over the higher neighbour's
     "over_slope",  # bright: over what a facet at the angle of repose would show; dark: light left
-    "above_first_peer",  # peak over the highest other one within some 100 px
+    "above_first_peer",  # peak over the highest other one in its cell of 64 px and the eight around
     "above_third_peer",  # ... and over the third highest
     "incidence",  # degrees, where the geometry is known
     "significance",  # contrast_to_texture times the root of the pixels
@@ -58,7 +58,7 @@ FEATURES = (
     "emission",  # degrees, where the geometry is known
     "pixel_km",  # width of a pixel there, across the line of sight
     "trees",  # log-odds that the trees give to all of the above
-    "look",  # log-odds from the look of its Sun-aligned surroundings; bright places only
+    "look",  # log-odds from the look of its Sun-aligned surroundings
 )
 """Names of the features, in the order of the kernel's columns."""
 
@@ -81,10 +81,11 @@ SHARPEST = 0.19
 
 LEAST_GLANCE = -4.0
 """Log-odds at a first glance, from what an object is in itself, below which its surroundings are not looked
-at. One in five passes; of 3,045 spots that the judge believed on frames held back, one did not."""
+at. On frames held back nine bright spots in ten pass, faint ones included, and one slope in seven; of dark
+ones, which few features tell from shadows, three in ten and one in 200."""
 
 LEAST_TREES = -2.5
-"""Log-odds of the trees below which a bright place is not looked at by the network."""
+"""Log-odds of the trees below which a place is not looked at by the network."""
 
 NOT_LOOKED_AT = -5.0
 """Stands in for the network's log-odds there."""
@@ -124,15 +125,14 @@ def albedo_confidence(features: np.ndarray, *, dark: bool = False) -> np.ndarray
 
     Notes
     -----
-    Small boosted trees fitted to rendered frames (``benchmarks/fit_judge.py``); the record of
+    Small boosted trees and a network fitted to rendered frames (``benchmarks/fit_judge.py``); the record of
     the fit lies beside the model. What is sharper than the PSF is a cosmic ray, a hot pixel or noise: 0, and
     so is what was not worth a look at its surroundings.
     """
     score = features[:, FEATURES.index("trees")].astype(np.float64)
     seen = np.isfinite(score)
-    if not dark:
-        look = features[:, FEATURES.index("look")]
-        score = TREES_SHARE * score + np.where(np.isnan(look), NOT_LOOKED_AT, look)
+    look = features[:, FEATURES.index("look")]
+    score = TREES_SHARE * score + np.where(np.isnan(look), NOT_LOOKED_AT, look)
     model = _trees("dark" if dark else "bright")[0]
     confidence = np.zeros(len(features))
     confidence[seen] = np.interp(score[seen], model["score"], model["probability"])
@@ -154,22 +154,24 @@ def too_sharp(features: np.ndarray) -> np.ndarray:
     return features[:, FEATURES.index("sharpness")] < SHARPEST
 
 
-def network_inputs(features: np.ndarray) -> np.ndarray:
-    """Features on scales that a network takes, and whether the angles and the Sun's line are known.
+def network_inputs(features: np.ndarray, *, dark: bool) -> np.ndarray:
+    """Features on scales that a network takes, whether the angles and the Sun's line are known, and ``dark``.
 
     Parameters
     ----------
     features : numpy.ndarray
         (n, len(FEATURES)).
+    dark : bool
+        Of dark outliers.
 
     Returns
     -------
     numpy.ndarray
-        (n, MEASURED + 2) float32; NaN where not known.
+        (n, MEASURED + 3) float32; NaN where not known.
     """
     known = [np.isfinite(features[:, FEATURES.index(name)]) for name in ("incidence", "shade_other_side")]
     told = np.sign(features) * np.log1p(3.0 * np.abs(features))
-    return np.column_stack([told[:, :MEASURED], *known]).astype(np.float32)
+    return np.column_stack([told[:, :MEASURED], *known, np.full(len(told), dark)]).astype(np.float32)
 
 
 def scaled(told: np.ndarray, middle: np.ndarray, spread: np.ndarray) -> np.ndarray:
@@ -177,7 +179,7 @@ def scaled(told: np.ndarray, middle: np.ndarray, spread: np.ndarray) -> np.ndarr
     return np.nan_to_num(np.clip((told - middle) / spread, -6.0, 6.0))
 
 
-def score_looks(patches: np.ndarray, features: np.ndarray) -> np.ndarray:
+def score_looks(patches: np.ndarray, features: np.ndarray, *, dark: bool) -> np.ndarray:
     """Log-odds that the network gives to candidates.
 
     Parameters
@@ -186,6 +188,8 @@ def score_looks(patches: np.ndarray, features: np.ndarray) -> np.ndarray:
         (n, 25, 25) float32, from `brightspot.shading.look_patches`.
     features : numpy.ndarray
         (n, len(FEATURES)) float32.
+    dark : bool
+        Of dark outliers.
 
     Returns
     -------
@@ -196,7 +200,7 @@ def score_looks(patches: np.ndarray, features: np.ndarray) -> np.ndarray:
 
     middle, spread, *weights = _network()
     score = np.empty(len(patches))
-    kernels.judge_looks(patches, scaled(network_inputs(features), middle, spread), *weights, score)
+    kernels.judge_looks(patches, scaled(network_inputs(features, dark=dark), middle, spread), *weights, score)
     return score
 
 

@@ -4,8 +4,8 @@ In: the smoothed levelled image, its scatter on a mesh, a threshold on that mesh
 int32 image of object numbers (from 1; 0 = none) where each object holds the pixels above half
 of its own peak, and one row per object.
 
-Pixels are taken from the highest down. A pixel with no numbered neighbour founds an object, others join
-the neighbour uphill; where two objects meet, the lower one is kept apart only if it stands out
+Each pixel goes to the peak that its highest neighbour, and that one's, lead to. From the highest saddle
+down, where the pixels of two peaks meet, the lower one is kept apart only if it stands out
 above the saddle between them by a share of its own height and by the local scatter
 (the persistence of a peak). So a ragged deposit stays one and a pair becomes two, at any contrast.
 """

@@ -107,10 +107,9 @@ def describe(
         worth = np.flatnonzero(wanted)
         trees = score_trees(features[worth], dark=dark)
         features[worth, FEATURES.index("trees")] = trees
-        if not dark:
-            worth = worth[trees > LEAST_TREES]
-            patches = look_patches(background, s, sun_azimuth_deg, worth, dark=False)
-            features[worth, FEATURES.index("look")] = score_looks(patches, features[worth])
+        worth = worth[trees > LEAST_TREES]
+        patches = look_patches(background, s, sun_azimuth_deg, worth, dark=dark)
+        features[worth, FEATURES.index("look")] = score_looks(patches, features[worth], dark=dark)
     return features
 
 

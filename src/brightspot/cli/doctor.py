@@ -28,7 +28,7 @@ EXTRAS = {
 }
 """What each extra gives."""
 
-NEEDED = ("background.block_means", "segmentation.grow", "shading.describe_objects", "measure.measure")
+NEEDED = ("background.block_means", "segmentation.climb", "shading.describe_objects", "measure.measure")
 """Kernels that every search runs: where the cache has them, the first frame waits for no compiler."""
 
 _REQUIREMENT = re.compile(
