@@ -145,23 +145,30 @@ def _excess(image, labels, peak, own, y, x, sign):
 def _footprint(smooth, labels, sign, box, o, py, px, high):
     """An object's pixels: number, those above ``high``, sum, weighted centre, moments about it."""
     n, plateau, sw, sx, sy = 0, 0, 0.0, 0.0, 0.0
-    tx, ty, sxx, sxy, syy = 0.0, 0.0, 0.0, 0.0, 0.0
+    tx, ty, sxx, sxy, syy = 0, 0, 0, 0, 0
+    first, last = box[o, 1], box[o, 3] + 1
     for y in range(box[o, 0], box[o, 2] + 1):
-        for x in range(box[o, 1], box[o, 3] + 1):
-            if labels[y, x] == o + 1:
-                w = sign * smooth[y, x]
-                fx, fy = float(x - px), float(y - py)
-                n += 1
-                sw += w
-                sx += w * fx
-                sy += w * fy
-                tx += fx
-                ty += fy
+        own, values = labels[y, first:last], smooth[y, first:last]
+        fy = y - py
+        row_n, row_x, row_w = 0, 0, 0.0
+        for i in range(own.size):
+            if own[i] == o + 1:
+                w = sign * values[i]
+                fx = first + i - px
+                row_n += 1
+                row_x += fx
                 sxx += fx * fx
-                sxy += fx * fy
-                syy += fy * fy
+                row_w += w
+                sx += w * fx
                 if w > high:
                     plateau += 1
+        n += row_n
+        tx += row_x
+        ty += row_n * fy
+        sxy += row_x * fy
+        syy += row_n * fy * fy
+        sw += row_w
+        sy += row_w * fy
     ox, oy = sx / sw, sy / sw
     # moments of the pixels about the weighted centre
     xx = 1.0 / 12.0 + (sxx - 2.0 * ox * tx) / n + ox * ox
@@ -205,14 +212,18 @@ def _sharpness(ratio, sign, py, px, out):
     Of several highest pixels (a saturated plateau) the one with the highest neighbours counts.
     """
     ny, nx = ratio.shape
-    best = (-np.inf, 0.0, 0.0, 0.0)
-    for y in range(max(py - 1, 0), min(py + 2, ny)):
-        for x in range(max(px - 1, 0), min(px + 2, nx)):
-            v = sign * ratio[y, x]
-            if v >= best[0]:
-                here = (v, *_neighbours(ratio, sign, y, x))
+    y0, y1, x0, x1 = max(py - 1, 0), min(py + 2, ny), max(px - 1, 0), min(px + 2, nx)
+    top = -np.inf
+    for y in range(y0, y1):
+        for x in range(x0, x1):
+            top = max(top, sign * ratio[y, x])
+    best = (-np.inf, -np.inf, -np.inf)
+    for y in range(y0, y1):
+        for x in range(x0, x1):
+            if sign * ratio[y, x] == top:
+                here = _neighbours(ratio, sign, y, x)
                 best = here if here > best else best
-    top, cross, ring8, second = best
+    cross, ring8, second = best
     out[17] = cross / top if top > 0 else 0.0
     out[19] = second / top if top > 0 else 0.0
     out[20] = ring8 / top if top > 0 else 0.0
