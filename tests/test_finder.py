@@ -316,6 +316,21 @@ def test_confidence_and_presets_narrow_the_choice():
     assert len(SpotFinder(min_confidence=0.0, threshold=1.1)(frame).catalog) > len(loose.catalog)
 
 
+def test_where_the_ground_lies_in_the_frame_changes_no_confidence():
+    ground = np.random.default_rng(2).normal(1.0, 0.005, (512, 512))
+    y, x = np.mgrid[:512, :512]
+    for spot in (200, 310):
+        ground += 0.6 * np.exp(-0.5 * ((x - spot) ** 2 + (y - 250) ** 2))
+    said = []
+    for shift in (0, 16, 48, 64):  # whole blocks and bins of 16
+        moved = np.ascontiguousarray(np.roll(ground, shift, 1), np.float32)
+        table = SpotFinder(keep_all=True, polarity="bright")(in_memory(moved)).catalog
+        near = [np.hypot(table.x_centroid - spot - shift, table.y_centroid - 250) < 2 for spot in (200, 310)]
+        said.append([float(table.albedo_confidence[own].max()) for own in near])
+    np.testing.assert_allclose(said, np.tile(said[0], (4, 1)), atol=1e-5)
+    assert max(said[0]) > 0.1
+
+
 def test_another_min_confidence_adds_or_drops_rows_and_changes_none():
     frame = rough()
     tables = [SpotFinder(min_confidence=c)(frame).catalog.drop(columns="detection_id") for c in (0, 0.5, 0.9)]

@@ -147,13 +147,13 @@ def test_gain_of_slopes_at_the_angle_of_repose(model):
 @pytest.mark.parametrize("seed", range(4))
 def test_peers_equal_a_plain_search(seed):
     rng = np.random.default_rng(seed)
-    n, cell, least = int(rng.integers(1, 40)), 64, np.float32(0.05)
-    peak = np.sort(rng.uniform(0.1, 2.0, n).astype(np.float32))[::-1].copy()
+    n, reach, least = int(rng.integers(1, 60)), 64, np.float32(0.05)
+    peak = rng.choice(rng.uniform(0.1, 2.0, 40).astype(np.float32), n)  # some are equal
     place = rng.integers(0, (200, 300), (n, 2)).astype(np.int32)
     first, third = np.empty(n, np.float32), np.empty(n, np.float32)
-    kernels.compare_peers(peak, place, (200, 300), cell, least, first, third)
+    kernels.compare_peers(peak, place, (200, 300), reach, least, first, third)
     for o in range(n):
-        near = (np.abs(place // cell - place[o] // cell) <= 1).all(axis=1)
+        near = np.sum((place - place[o]) ** 2, axis=1) <= reach**2
         near[o] = False
         others = np.append(np.sort(peak[near])[::-1], [0.0, 0.0, 0.0])
         assert first[o] == pytest.approx(peak[o] / max(others[0], least), rel=1e-6)

@@ -42,7 +42,7 @@ FEATURES = (
     "neighbour_gap",  # distance to the higher neighbour, over its radius
     "neighbour_share",  # peak over the higher neighbour's
     "over_slope",  # bright: over what a facet at the angle of repose would show; dark: light left
-    "above_first_peer",  # peak over the highest other one in its cell of 64 px and the eight around
+    "above_first_peer",  # peak over the highest other one within 108 px
     "above_third_peer",  # ... and over the third highest
     "incidence",  # degrees, where the geometry is known
     "significance",  # contrast_to_texture times the root of the pixels

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 ANGLE_OF_REPOSE_DEG = 35.0
 """Steepest lasting slope of loose material, degrees; about 35 (unverified for Ceres)."""
 
-PEER_CELL = 64
-"""Peers of a peak are those in its cell of this many pixels and in the eight cells around."""
+PEER_REACH = 108
+"""Peers of a peak are those within this many pixels: a circle as large as the nine cells of 64 pixels that
+the judge was fitted with."""
 
 LEAST_PEER = 0.05
 """Stands in for a peer's peak where there are too few."""
@@ -90,7 +91,7 @@ def describe(
     )  # fmt: skip
     first, third = np.empty(len(s.peak), np.float32), np.empty(len(s.peak), np.float32)
     kernels.compare_peers(
-        s.peak, s.peak_yx, background.smooth.shape, PEER_CELL, np.float32(LEAST_PEER), first, third
+        s.peak, s.peak_yx, background.smooth.shape, PEER_REACH, np.float32(LEAST_PEER), first, third
     )
     features[:, FEATURES.index("above_first_peer")] = first
     features[:, FEATURES.index("above_third_peer")] = third

@@ -437,39 +437,45 @@ def cut_patches(smooth, labels, sign, peak, peak_yx, box, sun_azimuth, which, ou
 
 
 @njit(**_OPTIONS)
-def compare_peers(peak, peak_yx, shape, cell, least, out_first, out_third):
-    """Each peak over the highest and the third highest other peak in its cell and the eight around it.
+def compare_peers(peak, peak_yx, shape, reach, least, out_first, out_third):
+    """Each peak over the highest and the third highest other peak within ``reach`` pixels.
 
-    ``cell`` width in pixels; ``least`` stands in where there are too few others.
+    ``least`` stands in where there are too few others.
     """
-    rows, columns = shape[0] // cell + 1, shape[1] // cell + 1
-    top = np.zeros((rows, columns, 4), np.float32)
-    for o in range(peak.size):
-        held = top[peak_yx[o, 0] // cell, peak_yx[o, 1] // cell]
-        v = peak[o]
-        for k in range(4):
-            if v > held[k]:
-                held[k], v = v, held[k]
-    best = np.empty(4, np.float32)
-    for o in range(peak.size):
+    n = peak.size
+    rows, columns = shape[0] // reach + 1, shape[1] // reach + 1
+    cell = np.empty(n, np.int64)
+    start = np.zeros(rows * columns + 1, np.int64)
+    for o in range(n):
+        cell[o] = peak_yx[o, 0] // reach * columns + peak_yx[o, 1] // reach
+        start[cell[o] + 1] += 1
+    start = np.cumsum(start)
+    # The peaks of each cell, the highest first.
+    held = np.empty(n, np.int64)
+    filled = start[:-1].copy()
+    for o in np.argsort(-peak, kind="mergesort"):
+        held[filled[cell[o]]] = o
+        filled[cell[o]] += 1
+    best = np.empty(3, np.float32)
+    for o in range(n):
         best[:] = 0.0
-        j, i = peak_yx[o, 0] // cell, peak_yx[o, 1] // cell
-        for jj in range(max(j - 1, 0), min(j + 2, rows)):
-            for ii in range(max(i - 1, 0), min(i + 2, columns)):
-                for m in range(4):
-                    v = top[jj, ii, m]
-                    for k in range(4):
-                        if v > best[k]:
-                            best[k], v = v, best[k]
-        # its own peak is among the four if it is high enough to matter
-        own = 4
-        for k in range(3, -1, -1):
-            if best[k] == peak[o]:
-                own = k
-        first = best[1] if own == 0 else best[0]
-        third = best[3] if own <= 2 else best[2]
-        out_first[o] = peak[o] / max(first, least)
-        out_third[o] = peak[o] / max(third, least)
+        y, x = peak_yx[o, 0], peak_yx[o, 1]
+        for j in range(max(y // reach - 1, 0), min(y // reach + 2, rows)):
+            for i in range(max(x // reach - 1, 0), min(x // reach + 2, columns)):
+                near = 0
+                for k in range(start[j * columns + i], start[j * columns + i + 1]):
+                    q = held[k]
+                    if q == o or (peak_yx[q, 0] - y) ** 2 + (peak_yx[q, 1] - x) ** 2 > reach * reach:
+                        continue
+                    v = peak[q]
+                    for m in range(3):
+                        if v > best[m]:
+                            best[m], v = v, best[m]
+                    near += 1
+                    if near == 3:
+                        break
+        out_first[o] = peak[o] / max(best[0], least)
+        out_third[o] = peak[o] / max(best[2], least)
 
 
 @njit(**_OPTIONS)
