@@ -30,7 +30,6 @@ GREATEST_WIDTH = 36.0
 DISTINCT = 1.3
 """Contrast by which a spot on or beside a larger one is a place of its own."""
 
-
 SAME_SHARE = 1.0 / 3.0
 """A finer spot that fills more than this of a coarse footprint is the same place."""
 
@@ -39,7 +38,7 @@ SMALLER_PIECES, PIECES_SHARE = 2, 0.05
 neighbour comes alone, and small spots on a bright floor fill little of it."""
 
 AROUND = 0.75
-"""Distance from a coarse footprint's centre, in its diameters, to which such pieces belong to it."""
+"""Distance from a coarse footprint's centre, in its diameters, up to which finer spots have to do with it."""
 
 
 class Part(NamedTuple):
@@ -157,8 +156,8 @@ def join_once(finer: list[Part], coarse: list[Part], *, as_is: bool) -> list[Par
     one is so wide that its own level followed it. Within and around a footprint that stays, finer rows stay
     only where they stand out from it as well: a fragment of it, or its rim against a level that it has
     itself raised, does not. Where several finer rows fill much of one found in the frame ``as_is``, with no
-    spots taken away, they are pieces of it, however bright.
-    What is believed gives way only to what is believed too.
+    spots taken away, they are pieces of it, however bright. What is believed gives way only to what is
+    believed too.
     """
     out = list(finer)
     kept = []
@@ -197,10 +196,9 @@ def _is_torn(finer: list[Part], part: Part, k: int) -> bool:
     """Whether a coarse row is believed and much of it is filled by several finer ones that are too."""
     rows = part.rows
     pieces = [old.rows["diameter_halfmax"][_pieces(old, part, k)] for old in finer]
-    smaller = np.sort(np.concatenate([np.zeros(1), *pieces]))[:-1]
+    smaller = np.sort(np.concatenate([np.zeros(0), *pieces]))[:-1]
     filled = float(np.sum((smaller / rows["diameter_halfmax"][k]) ** 2))
-    several = int(np.sum(smaller > 0.0)) >= SMALLER_PIECES
-    return bool(rows["_believed"][k]) and several and filled >= PIECES_SHARE
+    return bool(rows["_believed"][k]) and len(smaller) >= SMALLER_PIECES and filled >= PIECES_SHARE
 
 
 def _fills(old: Part, part: Part, k: int) -> bool:
@@ -220,7 +218,7 @@ def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
     ratio = old.rows["_brightness"] / part.background.at(part.background.level, *part.binned(x, y)[::-1])
     bright = old.rows["polarity"] == "bright"
     for k in range(len(rows["x_centroid"])):
-        near = _gap(old, part, k) < 0.75 * rows["diameter_halfmax"][k] + 4.0 * part.factor
+        near = _gap(old, part, k) < AROUND * rows["diameter_halfmax"][k] + 4.0 * part.factor
         # inside: against the footprint; beside: against the surroundings at the coarse level
         against = np.where(_inside(old, part, k), rows["contrast"][k], 1.0)
         share = ratio / against
