@@ -127,3 +127,13 @@ def test_three_neighbours_stay_three_places():
     frame = flat_frame((490.0, 500.0, 10.0, 3.0), (510.0, 500.0, 10.0, 3.0), (500.0, 520.0, 10.0, 3.0))
     found = SpotFinder(polarity="bright")(frame).catalog
     assert len(found) == 3
+
+
+@pytest.mark.parametrize(("diameter", "side"), [(18.0, 4.0), (22.0, 2.2)])
+def test_a_place_with_its_peak_on_the_rim_is_told_once(diameter, side):
+    """The bins show less than half maximum where the finer view has the peak."""
+    rim = 500.0 + 0.43 * diameter * np.cos(side), 500.0 + 0.43 * diameter * np.sin(side)
+    frame = flat_frame((500.0, 500.0, diameter, 2.0), (*rim, 2.5, 1.6))
+    found = SpotFinder(polarity="bright")(frame).catalog
+    assert len(found) == 1
+    assert found["diameter_halfmax"][0] == pytest.approx(diameter, rel=0.05)

@@ -175,9 +175,13 @@ def join_once(finer: list[Part], coarse: list[Part], *, as_is: bool) -> list[Par
 
 
 def _inside(old: Part, part: Part, k: int) -> np.ndarray:
-    """Which finer rows have their peak in the footprint of a coarse one."""
-    j, i = part.binned(old.rows["_peak_x"], old.rows["_peak_y"])
-    return part.found.labels[j, i] == part.rows["_object"][k] + 1
+    """Which finer rows have their peak or their centre in the footprint of a coarse one.
+
+    A wide place's peak may lie on its rim, outside what the bins show above half maximum.
+    """
+    rows, own = old.rows, part.rows["_object"][k] + 1
+    peak = part.found.labels[part.binned(rows["_peak_x"], rows["_peak_y"])] == own
+    return peak | (part.found.labels[part.binned(rows["x_centroid"], rows["y_centroid"])] == own)
 
 
 def _gap(old: Part, part: Part, k: int) -> np.ndarray:
