@@ -1,6 +1,6 @@
 """Refit the judge (``src/brightspot/judge.npz``) to rendered frames.
 
-    python benchmarks/fit_judge.py [--frames 7200] [--out src/brightspot/judge.npz]
+    python benchmarks/fit_judge.py [--frames 7800] [--out src/brightspot/judge.npz]
 
 Frames are drawn by ``simulate.random_scene`` at the mission's altitudes, at any altitude and as oblique
 close-ups, one in four from its shifted ranges, a third seen as a stretched 8-bit JPEG, half as pictures
@@ -27,6 +27,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import average_precision_score
 
 from brightspot import ceres, simulate
+from brightspot.background import Background
 from brightspot.camera import Camera
 from brightspot.errors import NothingLit
 from brightspot.finder import SpotFinder
@@ -43,9 +44,10 @@ from brightspot.judge import (
     too_sharp,
     worth_a_look,
 )
+from brightspot.pairs import higher_beside, neighbours, pair_features, second_tops
 from brightspot.pyramid import binnings, coarsen
-from brightspot.segmentation import Segmentation
-from brightspot.shading import look_patches, pair_features
+from brightspot.segmentation import Segmentation, without_detached
+from brightspot.shading import look_patches
 
 ALTITUDES_KM = (46_000.0, 33_000.0, 22_000.0, 13_600.0, 4_400.0, 1_470.0)
 LAST_AT_MISSION_ALTITUDES = 1400
@@ -61,6 +63,9 @@ LAST_WITH_FEW_DARK = 6100
 """Two in three of the later seeds have `MANY_DARK` dark spots; others have `FEW_DARK` in the mean."""
 
 MANY_DARK, FEW_DARK = 20, 2
+
+LAST_FITTED = 7200
+"""Frames of later seeds are held back: for the calibration and what the record tells."""
 
 FARTHER_KM = 20_000.0
 """Pictures from farther away may be enlarged: there the whole disk fits half of the frame."""
@@ -95,7 +100,7 @@ FALLING = (
     "as_bright_share",
     "surroundings_rms",
 )
-PAIRS_FALLING = ("saddle",)
+PAIRS_FALLING = ("saddle", "lowest", "lowest_sharp")
 AT_A_GLANCE = (
     "contrast",
     "contrast_to_texture",
@@ -125,7 +130,7 @@ AT_A_GLANCE = (
 SHAPE = {
     "bright": (300, 31, 0.06),
     "dark": (120, 12, 0.1),
-    "pair": (80, 8, 0.1),
+    "pair": (120, 8, 0.1),
     "glance": (30, 8, 0.25),
 }
 """Trees, leaves and learning rate; there are fewer dark spots to learn from, and still fewer pairs."""
@@ -195,11 +200,6 @@ def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
     return scene if kind < len(ALTITUDES_KM) else oblique(scene, rng)
 
 
-def fold_of(seed: np.ndarray) -> np.ndarray:
-    """Which fifth of the frames seeds belong to, 0 to 4; all kinds are in each, and 0 is held back."""
-    return (seed // KINDS) % 5
-
-
 def has_many_dark(seed: int) -> bool:
     """Whether the frame of a seed has many dark spots."""
     return seed > LAST_WITH_FEW_DARK and seed % 3 > 0
@@ -249,8 +249,8 @@ class Examples(NamedTuple):
     """Candidates of one frame: features, label (1 spot, 0 not), polarity (1 dark), weight.
 
     ``looked`` tells of which candidates there are ``patches``: those that pass the first glance.
-    ``pairs`` and ``two`` are of those candidates that lie on a spot and have a higher neighbour on one: what
-    `pair_features` gives, and whether these are two spots.
+    ``pairs`` and ``two`` are of tops with a higher one beside them, both on spots: what `pair_features`
+    gives, and whether these are two spots.
     """
 
     features: np.ndarray
@@ -294,7 +294,8 @@ def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
                 # Behind clipped blacks dark ground looks like a shadow: nothing is learnt of it there.
                 weight[on_spot] = 0.0
             weight[too_sharp(features)] = 0.0
-            pairs = pair_examples(found, features, truth[~vague], (x, y), factor)
+            view = factor, corner
+            pairs = pair_examples(background, found, features, azimuth, truth[~vague], view, dark=dark)
             looked = worth_a_look(features, dark=dark) & ~too_sharp(features)
             patches = look_patches(background, found, azimuth, np.flatnonzero(looked), dark=dark)
             polarity = np.full(len(x), int(dark))
@@ -310,22 +311,44 @@ def bright_ejecta(truth: pd.DataFrame) -> pd.DataFrame:
 
 
 def pair_examples(
+    background: Background,
     found: Segmentation,
     features: np.ndarray,
+    azimuth: np.ndarray,
     truth: pd.DataFrame,
-    place: tuple[np.ndarray, np.ndarray],
-    factor: int,
+    view: tuple[int, tuple[int, int]],
+    *,
+    dark: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbours that both lie on spots: what `pair_features` gives, and whether on two."""
+    """Tops beside a higher one, both on spots: what `pair_features` gives, and whether on two.
+
+    Second tops of objects count as one with them where they lie on no spot. ``view``: binning factor and
+    the pixel where the first bin begins.
+    """
+    nothing = np.empty((0, len(PAIR_FEATURES)), np.float32), np.empty(0, bool)
     if not len(truth) or not len(found.peak):
-        return np.empty((0, len(PAIR_FEATURES)), np.float32), np.empty(0, bool)
-    gap = np.hypot(
-        place[0][:, None] - np.asarray(truth["x"], float), place[1][:, None] - np.asarray(truth["y"], float)
-    )
-    gap /= 0.5 * np.asarray(truth["diameter_px"], float) + factor
-    spot = np.where(gap.min(axis=1) <= 1.0, gap.argmin(axis=1), -1)
-    use = (found.neighbour >= 0) & (spot >= 0) & (spot[found.neighbour] >= 0)
-    return pair_features(found, features)[use], (spot != spot[found.neighbour])[use]
+        return nothing
+    factor, corner = view
+
+    def spot_at(yx: np.ndarray) -> np.ndarray:
+        y, x = yx.T * factor + 0.5 * (factor - 1) + np.array(corner[::-1])[:, None]
+        gap = np.hypot(x[:, None] - np.asarray(truth["x"], float), y[:, None] - np.asarray(truth["y"], float))
+        gap /= 0.5 * np.asarray(truth["diameter_px"], float) + factor
+        return np.where(gap.min(axis=1) <= 1.0, gap.argmin(axis=1), -1)
+
+    spot = spot_at(found.peak_yx)
+    on_spot = np.flatnonzero(spot >= 0)
+    found = without_detached(found, on_spot)
+    higher = higher_beside(found, spot >= 0)
+    beside = np.flatnonzero(higher >= 0)
+    seconds = second_tops(background, found, on_spot if factor == 1 else on_spot[:0], dark=dark)
+    own = spot_at(seconds.place[:, :2])
+    rows = [
+        pair_features(background, found, features, azimuth, tops, dark=dark)
+        for tops in (neighbours(found, beside, higher[beside]), seconds)
+    ]
+    two = [spot[beside] != spot[higher[beside]], (own >= 0) & (own != spot[seconds.own])]
+    return np.concatenate(rows), np.concatenate(two)
 
 
 def export(model: HistGradientBoostingClassifier) -> dict[str, np.ndarray]:
@@ -376,23 +399,20 @@ def new_model(kind: str) -> HistGradientBoostingClassifier:
     )  # fmt: skip
 
 
-def fit_glance(
-    features: np.ndarray, label: np.ndarray, weight: np.ndarray, seed: np.ndarray
-) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+def fit_glance(rows: Rows) -> tuple[dict[str, np.ndarray], dict[str, object]]:
     """Trees that tell at a glance what is hopeless; record with what they let pass on frames held back."""
     columns = np.array([FEATURES.index(name) for name in AT_A_GLANCE])
-    glance = features[:, columns]
-    held = fold_of(seed) == 0
-    model = new_model("glance").fit(glance[~held], label[~held], sample_weight=weight[~held])
-    judged = held & (weight > 0)
+    glance, held = rows.features[:, columns], rows.held
+    model = new_model("glance").fit(glance[~held], rows.label[~held], sample_weight=rows.weight[~held])
+    judged = held & (rows.weight > 0)
     passes = model.decision_function(glance[judged]) >= LEAST_GLANCE
-    spot = label[judged] > 0
+    spot = rows.label[judged] > 0
     record = {
         "features": list(AT_A_GLANCE),
         "spots_passed": round(float(passes[spot].mean()), 4),
         "others_passed": round(float(passes[~spot].mean()), 4),
     }
-    data = export(new_model("glance").fit(glance, label, sample_weight=weight))
+    data = export(model)
     inner = data["feature"] >= 0
     data["feature"][inner] = columns[data["feature"][inner]]
     return data, record
@@ -402,18 +422,18 @@ def fit_pairs(
     pairs: np.ndarray, two: np.ndarray, seed: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, object]]:
     """Trees that part two places from the pieces of one; record with the errors on frames held back."""
-    said = np.zeros(len(two), bool)
-    for fold in range(5):
-        held = fold_of(seed) == fold
-        said[held] = new_model("pair").fit(pairs[~held], two[~held]).predict(pairs[held])
+    held = seed > LAST_FITTED
+    model = new_model("pair").fit(pairs[~held], two[~held])
+    said, right = model.predict(pairs[held]), two[held]
     record = {
         "features": list(PAIR_FEATURES),
+        "frames": len(np.unique(seed)),
         "two": int(two.sum()),
         "one": int((~two).sum()),
-        "two_joined": round(float((~said[two]).mean()), 3),
-        "one_parted": round(float(said[~two].mean()), 3),
+        "two_joined": round(float((~said[right]).mean()), 3),
+        "one_parted": round(float(said[~right].mean()), 4),
     }
-    return export(new_model("pair").fit(pairs, two)), record
+    return export(model), record
 
 
 class Rows(NamedTuple):
@@ -429,42 +449,37 @@ class Rows(NamedTuple):
     @property
     def held(self) -> np.ndarray:
         """(n,) bool, the candidates of frames held back."""
-        return fold_of(self.seed) == 0
+        return self.seed > LAST_FITTED
 
 
 def fit_trees(polarity: str, rows: Rows) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Trees fitted to all frames, and the log-odds that a fifth gets from the others; NaN elsewhere."""
-    features, held = rows.features[:, :MEASURED], rows.held
-    partial = new_model(polarity)
-    partial.fit(features[~held], rows.label[~held], sample_weight=rows.weight[~held])
-    raw = np.full(len(rows.label), np.nan)
-    raw[held] = partial.decision_function(features[held])
-    return export(new_model(polarity).fit(features, rows.label, sample_weight=rows.weight)), raw
+    """Trees, and the log-odds that they give to all candidates."""
+    features, fitted = rows.features[:, :MEASURED], ~rows.held
+    model = new_model(polarity)
+    model.fit(features[fitted], rows.label[fitted], sample_weight=rows.weight[fitted])
+    return export(model), model.decision_function(features)
 
 
-def fit_network(bright: Rows, dark: Rows) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
-    """The network trained on all frames, and the log-odds that a fifth gets from one trained on the others.
+def fit_network(both: dict[str, Rows]) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+    """The network, and the log-odds that it gives to each polarity's candidates in frames held back.
 
     One network for both polarities: a dark place is shown with its sign changed, and the network is told. NaN
-    where nothing is known: in the other four fifths, and where nothing was looked at.
+    where nothing was looked at.
     """
-    both = (bright, dark)
-    told = np.concatenate([network_inputs(r.features[r.looked], dark=r is dark) for r in both])
-    patches = np.concatenate([r.patches for r in both])
-    label, weight, held = (
-        np.concatenate([column[r.looked] for r, column in zip(both, columns, strict=True)])
-        for columns in zip(*((r.label, r.weight, r.held) for r in both), strict=True)
-    )
-    use = ~held & (weight > 0)
-    partial = fit_look.train(patches[use], told[use], label[use], weight[use])
-    seen = np.full(len(label), np.nan)
-    seen[held] = fit_look.apply(partial, patches[held], told[held])
-    raw = []
-    for r, own in zip(both, np.split(seen, [bright.looked.sum()]), strict=True):
-        raw.append(np.full(len(r.label), np.nan))
-        raw[-1][r.looked] = own
-    use = weight > 0
-    return fit_look.train(patches[use], told[use], label[use], weight[use]), raw
+    parts = []
+    for polarity, rows in both.items():
+        shown = rows.looked & (rows.weight > 0) & ~rows.held
+        told = network_inputs(rows.features[shown], dark=polarity == "dark")
+        patches = rows.patches[shown[rows.looked]]
+        parts.append((patches, told, rows.label[shown], rows.weight[shown]))
+    network = fit_look.train(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    looks = []
+    for polarity, rows in both.items():
+        seen = rows.looked & rows.held
+        told = network_inputs(rows.features[seen], dark=polarity == "dark")
+        looks.append(np.full(len(rows.label), np.nan))
+        looks[-1][seen] = fit_look.apply(network, rows.patches[seen[rows.looked]], told)
+    return {f"look_{name}": array for name, array in network.items()}, looks
 
 
 def calibrated(score: np.ndarray, label: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
@@ -478,29 +493,24 @@ def calibrated(score: np.ndarray, label: np.ndarray, weight: np.ndarray) -> dict
     return {"score": grid, "probability": np.round(np.interp(grid, fine, smooth), 4)}
 
 
-def fit(polarity: str, rows: Rows, look: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, object]]:
-    """Trees and calibration, as arrays of the judge's file; record. ``look`` from `fit_network`."""
-    trees, raw = fit_trees(polarity, rows)
+def calibrate(
+    polarity: str, rows: Rows, trees: np.ndarray, look: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """Calibration as arrays of the judge's file, and the record, from frames held back."""
     use = rows.weight > 0
+    record: dict[str, object] = {"candidates": int(use.sum()), "spots": int(rows.label[use].sum())}
     common = rows.weight.copy()
     if polarity == "dark":
         # As often as dark spots are in frames that were not given many.
         many = np.array([has_many_dark(seed) for seed in range(rows.seed.max() + 1)])[rows.seed]
         common[many & (rows.label > 0)] *= FEW_DARK / MANY_DARK
-    record: dict[str, object] = {"candidates": int(use.sum()), "spots": int(rows.label[use].sum())}
-
-    def precision(which: np.ndarray, score: np.ndarray) -> float:
-        found = average_precision_score(rows.label[which], score[which], sample_weight=common[which])
-        return round(float(found), 4)
-
-    use &= rows.held & np.isin(rows.seed, rows.seed[rows.looked])
-    record["average_precision_trees"] = precision(use, raw)
-    looked = rows.looked & (raw > LEAST_TREES)
-    raw = TREES_SHARE * raw + np.where(looked, look, NOT_LOOKED_AT)
-    record["looked_at"] = int(rows.looked.sum())
-    record["average_precision"] = precision(use, raw)
-    trees |= calibrated(raw[use], rows.label[use], common[use])
-    return {f"{polarity}_{name}": array for name, array in trees.items()}, record
+    use &= rows.held
+    looked = rows.looked & (trees > LEAST_TREES)
+    score = TREES_SHARE * trees + np.where(looked, look, NOT_LOOKED_AT)
+    for name, said in (("average_precision_trees", trees), ("average_precision", score)):
+        found = average_precision_score(rows.label[use], said[use], sample_weight=common[use])
+        record[name] = round(float(found), 4)
+    return calibrated(score[use], rows.label[use], common[use]), record
 
 
 def drawn(first: int, frames: int) -> dict[str, np.ndarray]:
@@ -520,7 +530,7 @@ def drawn(first: int, frames: int) -> dict[str, np.ndarray]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=7200)
+    parser.add_argument("--frames", type=int, default=7800)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument(
         "--cache", type=Path, nargs="*", help="reuse candidates, or keep them in the one given (.npz)"
@@ -543,18 +553,21 @@ def main() -> None:
         "last_seed": int(rows["seed"].max()),
         "features": list(FEATURES),
     }
-    by_polarity = {}
+    both, arrays = {}, {}
     for polarity, value in (("bright", 0), ("dark", 1)):
         use = rows["dark"] == value
         columns = (rows[name][use] for name in ("features", "label", "weight", "seed", "looked"))
-        by_polarity[polarity] = Rows(*columns, rows["patches"][use[rows["looked"]]])
-    network, looks = fit_network(*by_polarity.values())
-    arrays = {f"look_{name}": array for name, array in network.items()}
-    for (polarity, chosen), look in zip(by_polarity.items(), looks, strict=True):
-        model, record[polarity] = fit(polarity, chosen, look)
-        arrays |= model
-        model, record[f"glance_{polarity}"] = fit_glance(*chosen[:4])
+        own = Rows(*columns, rows["patches"][use[rows["looked"]]])
+        model, trees = fit_trees(polarity, own)
+        both[polarity] = own, trees
+        arrays |= {f"{polarity}_{name}": array for name, array in model.items()}
+        model, record[f"glance_{polarity}"] = fit_glance(own)
         arrays |= {f"glance_{polarity}_{name}": array for name, array in model.items()}
+    network, looks = fit_network({polarity: rows for polarity, (rows, _) in both.items()})
+    arrays |= network
+    for (polarity, known), look in zip(both.items(), looks, strict=True):
+        model, record[polarity] = calibrate(polarity, *known, look)
+        arrays |= {f"{polarity}_{name}": array for name, array in model.items()}
     model, record["pair"] = fit_pairs(rows["pairs"], rows["two"], rows["pair_seed"])
     arrays |= {f"pair_{name}": array for name, array in model.items()}
     np.savez_compressed(args.out, **arrays)

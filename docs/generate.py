@@ -18,7 +18,7 @@ from enum import IntFlag
 from pathlib import Path
 
 import brightspot
-from brightspot import cli, finder, footprint, judge, segmentation, shading
+from brightspot import cli, finder, footprint, judge, pairs, segmentation, shading
 from brightspot.catalog import COLUMNS, Flag
 from brightspot.completeness import tables as completeness
 from brightspot.journal import FRAME_COLUMNS
@@ -164,6 +164,8 @@ def numbers() -> dict[str, str]:
     values = {
         "saddle_share": segmentation.SADDLE_DEPTH_SHARE,
         "saddle_sigma": segmentation.SADDLE_DEPTH_SIGMA,
+        "sharpening": pairs.SHARPENING,
+        "top_depth": pairs.LEAST_DEPTH_SHARE,
         "candidate_excess": finder.CANDIDATE_EXCESS,
         "candidate_sigma": finder.CANDIDATE_SIGMA,
         "candidate_sigma_dark": finder.CANDIDATE_SIGMA_DARK,

@@ -9,7 +9,8 @@ from scipy import ndimage
 from brightspot import segmentation as station
 from brightspot._kernels import segmentation as kernels
 from brightspot.background import STEP, Background, estimate_background, mesh_layout
-from brightspot.segmentation import Segmentation, merge_believed, segment_outliers, without_detached
+from brightspot.pairs import merge_pieces
+from brightspot.segmentation import Segmentation, segment_outliers, without_detached
 
 EIGHT = np.ones((3, 3), bool)
 
@@ -123,9 +124,8 @@ def test_of_equal_peaks_the_first_in_the_rows_is_the_higher_one(seed):
     order = np.lexsort((found.peak_yx[:, 1], found.peak_yx[:, 0], -found.peak))
     np.testing.assert_array_equal(order, np.arange(len(order)))
     assert np.all(found.neighbour < np.arange(len(order)))
-    n = len(order)
-    _, root = merge_believed(found, np.ones(n, bool), np.zeros(n, bool), picture)
-    assert np.all(root <= np.arange(n))
+    _, root = merge_pieces(found, found.neighbour, picture)
+    assert np.all(root <= np.arange(len(order)))
 
 
 def test_a_joined_peak_brings_its_saddle_along(monkeypatch):
@@ -236,51 +236,6 @@ def test_a_pair_is_two_at_any_contrast():
     near = one + gaussian((64, 96), 36, 32, 0.7, 3.0)
     background = levelled(near)
     assert len(segment_outliers(background, mesh_of(background, 0.1)).peak) == 1
-
-
-def ridge_of_three() -> tuple[Background, Segmentation]:
-    """Peaks of 1.0, 0.8 and 0.7 in a row, parted by saddles of about three quarters of the fainter."""
-    picture = np.zeros((40, 96))
-    for x, height in ((30, 1.0), (44, 0.8), (58, 0.7)):
-        picture = np.maximum(picture, gaussian((40, 96), x, 20, height, 6.0))
-    picture = np.maximum(picture, gaussian((40, 96), 85, 20, 0.6, 3.0))
-    background = levelled(picture, rms=1e-3)
-    return background, segment_outliers(background, mesh_of(background, 0.05))
-
-
-def test_pieces_of_what_is_believed_are_joined(monkeypatch):
-    monkeypatch.setattr(station, "SADDLE_DEPTH_SHARE", 0.1)
-    background, found = ridge_of_three()
-    assert found.peak_yx[:, 1].tolist() == [30, 44, 58, 85]
-    assert found.neighbour.tolist() == [-1, 0, 1, -1]
-    pieces = np.zeros(4, bool)
-    joined, root = merge_believed(found, np.ones(4, bool), pieces, background.smooth)
-    assert root.tolist() == [0, 0, 0, 3]
-    assert set(np.unique(joined.labels)) == {0, 1, 4}
-    one = joined.labels == 1
-    assert one[20, 30] and one[20, 44]
-    for k in (0, 3):
-        own = joined.labels == k + 1
-        y, x = np.nonzero(own)
-        assert joined.box[k].tolist() == [y.min(), x.min(), y.max(), x.max()]
-        assert joined.n_pixels[k] == own.sum()
-        assert background.smooth[own].min() >= 0.5 * joined.peak[k]  # half of the joined place's own peak
-        assert joined.saddle[k] == 0.0
-
-
-def test_what_is_not_believed_or_two_stays_apart(monkeypatch):
-    monkeypatch.setattr(station, "SADDLE_DEPTH_SHARE", 0.1)
-    background, found = ridge_of_three()
-    everything, nothing = np.ones(4, bool), np.zeros(4, bool)
-    for believed, two in (
-        (np.array([True, False, True, True]), nothing),  # the one between them is a wall
-        (everything, everything),
-        (nothing, nothing),
-    ):
-        same, root = merge_believed(found, believed, two, background.smooth)
-        assert root.tolist() == [0, 1, 2, 3]
-        np.testing.assert_array_equal(same.labels, found.labels)
-        np.testing.assert_array_equal(same.saddle, found.saddle)
 
 
 def test_noise_on_a_deposit_does_not_split_it():

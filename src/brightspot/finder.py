@@ -268,7 +268,7 @@ class SpotFinder:
         from brightspot.background import estimate_background
         from brightspot.photometry import iof_factor
         from brightspot.segmentation import segment_outliers
-        from brightspot.shading import describe, slope_gain, sun_axis_from_relief
+        from brightspot.shading import describe, look, slope_gain, sun_axis_from_relief
 
         if self.kind == "normal_albedo" and (frame.geometry is None or iof_factor(frame) is None):
             raise UsageError(
@@ -308,6 +308,8 @@ class SpotFinder:
             features = describe(background, objects, azimuth[own], *known, dark=dark, every=every)
             out.append(Candidates(dark, objects, features, searched, azimuth[own]))
             first = own.stop
+        if not every:
+            look(background, [(c.dark, c.segmentation, c.features, c.sun_azimuth_deg) for c in out])
         return background, out
 
     def _lighting(self, frame: Frame) -> tuple[np.ndarray, np.ndarray, DiskMesh] | tuple[None, None, None]:
@@ -345,12 +347,12 @@ class SpotFinder:
 
         from brightspot.catalog import complete_rows
         from brightspot.footprint import enlarged, measure_footprints
-        from brightspot.judge import albedo_confidence, are_two
+        from brightspot.judge import albedo_confidence
+        from brightspot.pairs import settle_places
         from brightspot.pyramid import LEAST_COARSE_WIDTH
-        from brightspot.segmentation import merge_believed, without_detached
-        from brightspot.shading import pair_features
+        from brightspot.segmentation import without_detached
 
-        dark, found, features, searched, _ = candidates
+        dark, found, features, searched, azimuth = candidates
         if len(found.peak) == 0:
             return None
         confidence = albedo_confidence(features, dark=dark)
@@ -358,11 +360,15 @@ class SpotFinder:
         found = without_detached(found, np.flatnonzero(confidence > 0.0))
         large = found.n_pixels * factor**2 >= self.n_pixels
         believed = large & (confidence >= BELIEVED)
-        two = np.ones(len(believed), bool)
-        two[believed] = are_two(pair_features(found, features)[believed])
-        found, root = merge_believed(found, believed, two, background.smooth, dark=dark)
+        # What runs together in a binned view is apart in the frame itself.
+        found, features, whole, origin = settle_places(
+            background, found, features, azimuth, believed, dark=dark, parting=factor == 1
+        )
+        confidence, believed = confidence[origin], believed[origin]
+        large = found.n_pixels * factor**2 >= self.n_pixels
+        believed &= large
         good = large if self.keep_all else large & (confidence >= min(self.min_confidence, BELIEVED))
-        chosen = np.flatnonzero(good & (root == np.arange(len(root))))
+        chosen = np.flatnonzero(good & whole)
         if len(chosen) == 0:
             return None
         ends = self._end_of_footprint(frame, background, found, dark=dark)

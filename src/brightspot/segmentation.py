@@ -94,64 +94,6 @@ def segment_outliers(background: Background, threshold: np.ndarray, *, dark: boo
     return Segmentation(labels, *objects)
 
 
-def merge_believed(
-    found: Segmentation, believed: np.ndarray, two: np.ndarray, smooth: np.ndarray, *, dark: bool = False
-) -> tuple[Segmentation, np.ndarray]:
-    """Join what belongs to one deposit, once it is known what is albedo.
-
-    Before that, a spot must not be swallowed by the crater wall beside it, so peaks are kept apart at
-    shallow saddles.
-
-    Parameters
-    ----------
-    found : Segmentation
-        The objects.
-    believed : numpy.ndarray
-        (n,) bool, which of them are taken for albedo.
-    two : numpy.ndarray
-        (n,) bool, which of them are not a piece of their higher neighbour: see `judge.are_two`.
-    smooth : numpy.ndarray
-        (rows, columns) float32, the smoothed levelled image.
-    dark : bool
-        The objects are darker than their surroundings.
-
-    Returns
-    -------
-    tuple
-        Segmentation with the joined footprints, above half of the highest peak and under its number, and
-        (n,) the index of the object that each one belongs to now.
-    """
-    partner = found.neighbour
-    joins = believed & (partner >= 0) & ~two
-    joins[joins] &= believed[partner[joins]]
-    root = np.where(joins, partner, np.arange(len(found.peak)))
-    if not joins.any():
-        return found, root
-    while np.any(root[root] != root):  # a partner is always the higher one, so this ends
-        root = root[root]
-    apart = (partner >= 0) & (root != root[np.maximum(partner, 0)])
-    saddle = np.zeros_like(found.saddle)
-    np.maximum.at(saddle, root[apart], found.saddle[apart])
-    np.maximum.at(saddle, root[partner[apart]], found.saddle[apart])
-    box, pixels = found.box.copy(), found.n_pixels.copy()
-    np.minimum.at(box[:, 0], root, found.box[:, 0])
-    np.minimum.at(box[:, 1], root, found.box[:, 1])
-    np.maximum.at(box[:, 2], root, found.box[:, 2])
-    np.maximum.at(box[:, 3], root, found.box[:, 3])
-    labels, joined = found.labels.copy(), np.concatenate([[0], root + 1]).astype(np.int32)
-    sign = -1.0 if dark else 1.0
-    for o in np.unique(root[joins]):
-        window = np.s_[box[o, 0] : box[o, 2] + 1, box[o, 1] : box[o, 3] + 1]
-        own = joined[found.labels[window]] == o + 1
-        high = own & (sign * smooth[window] >= FOOTPRINT_SHARE * found.peak[o])
-        labels[window][own] = 0
-        labels[window][high] = o + 1
-        y, x = np.nonzero(high)
-        pixels[o] = len(y)
-        box[o] = box[o, 0] + y.min(), box[o, 1] + x.min(), box[o, 0] + y.max(), box[o, 1] + x.max()
-    return found._replace(labels=labels, saddle=saddle, box=box, n_pixels=pixels), root
-
-
 def without_detached(found: Segmentation, which: np.ndarray) -> Segmentation:
     """Take from objects the pieces of their footprint that do not touch the piece with the peak.
 

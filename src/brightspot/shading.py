@@ -11,6 +11,7 @@ Sun's line through it stays, where relief sums to nothing; and it is brighter th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,7 +53,7 @@ def describe(
     dark: bool,
     every: bool = False,
 ) -> np.ndarray:
-    """Features of every object.
+    """Features of every object but the network's, which `look` gives.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def describe(
         The objects are darker than their surroundings.
     every : bool
         Describe the surroundings of all objects that are no sharper than the PSF, hopeless ones too, and
-        leave out what the judge makes of them: for a fit of it.
+        leave out what the trees make of them: for a fit of the judge.
 
     Returns
     -------
@@ -87,7 +88,8 @@ def describe(
     sign = -1 if dark else 1
     kernels.describe_objects(
         background.ratio, background.smooth, s.labels, sign, s.peak, s.peak_yx, s.saddle, s.box, s.n_pixels,
-        s.neighbour, background.rms, light, gain, background.step, background.y0, background.x0, features,
+        s.neighbour, background.rms, light, gain, background.step, background.y0, background.x0,
+        np.arange(len(s.peak)), features,
     )  # fmt: skip
     first, third = np.empty(len(s.peak), np.float32), np.empty(len(s.peak), np.float32)
     kernels.compare_peers(
@@ -106,12 +108,34 @@ def describe(
     )  # fmt: skip
     if not every:
         worth = np.flatnonzero(wanted)
-        trees = score_trees(features[worth], dark=dark)
-        features[worth, FEATURES.index("trees")] = trees
-        worth = worth[trees > LEAST_TREES]
-        patches = look_patches(background, s, sun_azimuth_deg, worth, dark=dark)
-        features[worth, FEATURES.index("look")] = score_looks(patches, features[worth], dark=dark)
+        features[worth, FEATURES.index("trees")] = score_trees(features[worth], dark=dark)
     return features
+
+
+def look(
+    background: Background, described: Sequence[tuple[bool, Segmentation, np.ndarray, np.ndarray]]
+) -> None:
+    """Let the network look at what the trees leave: fills in the features' last column.
+
+    Parameters
+    ----------
+    background : Background
+        The levelled frame.
+    described : sequence
+        Per polarity: whether dark, the objects, their features from `describe`, and the Sun's line there.
+        All are looked at together: side by side that takes less time.
+    """
+    which = [features[:, FEATURES.index("trees")] > LEAST_TREES for _, _, features, _ in described]
+    patches = [
+        look_patches(background, objects, azimuth, np.flatnonzero(seen), dark=dark)
+        for (dark, objects, _, azimuth), seen in zip(described, which, strict=True)
+    ]
+    known = [features[seen] for (_, _, features, _), seen in zip(described, which, strict=True)]
+    polarity = np.repeat([dark for dark, *_ in described], [len(rows) for rows in known])
+    score = score_looks(np.concatenate(patches), np.concatenate(known), dark=polarity)
+    ends = np.cumsum([len(rows) for rows in known])[:-1]
+    for (_, _, features, _), seen, own in zip(described, which, np.split(score, ends), strict=True):
+        features[seen, FEATURES.index("look")] = own
 
 
 def look_patches(
@@ -184,40 +208,6 @@ def facet_emission(tilt: np.ndarray, mu0: np.ndarray, mu: np.ndarray, cos_phase:
     sin_i = np.sqrt(np.maximum(1.0 - mu0 * mu0, 1e-12))
     sin_e_cos_psi = np.clip((cos_phase - mu0 * mu) / sin_i, -1.0, 1.0)
     return np.cos(tilt) * mu + np.sin(tilt) * sin_e_cos_psi
-
-
-def pair_features(segmentation: Segmentation, features: np.ndarray) -> np.ndarray:
-    """What is known of each object and its higher neighbour together.
-
-    Parameters
-    ----------
-    segmentation : Segmentation
-        The objects.
-    features : numpy.ndarray
-        (n, len(FEATURES)) float32, from `describe`.
-
-    Returns
-    -------
-    numpy.ndarray
-        (n, len(PAIR_FEATURES)) float32; NaN in the rows of objects without a higher neighbour.
-    """
-    other = segmentation.neighbour
-    radius = np.sqrt(segmentation.n_pixels / np.pi)
-    step = segmentation.peak_yx - segmentation.peak_yx[other]
-    filling = features[:, FEATURES.index("filling")]
-    out = np.column_stack(
-        [
-            segmentation.saddle / segmentation.peak,
-            radius,
-            radius[other],
-            np.hypot(step[:, 0], step[:, 1]),
-            segmentation.peak / segmentation.peak[other],
-            filling,
-            filling[other],
-        ]
-    ).astype(np.float32)
-    out[other < 0] = np.nan
-    return out
 
 
 def sun_axis_from_relief(background: Background) -> float:

@@ -7,7 +7,7 @@ from numba import njit
 
 _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
-LANES = 32  # patches that go through the network side by side
+LANES = 64  # patches that go through the network side by side
 
 
 @njit(**_OPTIONS)
@@ -34,23 +34,32 @@ def sum_trees(features, feature, number, right, missing_left, root, score):
 
 @njit(**_OPTIONS)
 def _add_products(values, matrix, sums):
-    """Add ``matrix.T @ values`` to ``sums``: (k, lanes), (k, n) and (n, lanes), all float32.
+    """Add ``matrix.T @ values`` to ``sums``: (k, lanes), (k, n) and (n, lanes), all float32, n even.
 
-    Lanes never mix, so what comes out of one does not depend on what is in the others.
+    Lanes never mix, so what comes out of one does not depend on what is in the others. Two sums are worked on
+    side by side, so that what is read of ``values`` serves both.
     """
     inner, lanes = values.shape
     whole = inner // 4 * 4
-    for n in range(sums.shape[0]):
-        out = sums[n]
+    for n in range(0, sums.shape[0], 2):
+        one, two = sums[n], sums[n + 1]
         for k in range(0, whole, 4):
             v0, v1, v2, v3 = values[k], values[k + 1], values[k + 2], values[k + 3]
-            w0, w1, w2, w3 = matrix[k, n], matrix[k + 1, n], matrix[k + 2, n], matrix[k + 3, n]
+            a0, a1, a2, a3 = matrix[k, n], matrix[k + 1, n], matrix[k + 2, n], matrix[k + 3, n]
+            b0, b1, b2, b3 = (
+                matrix[k, n + 1],
+                matrix[k + 1, n + 1],
+                matrix[k + 2, n + 1],
+                matrix[k + 3, n + 1],
+            )
             for b in range(lanes):
-                out[b] += (w0 * v0[b] + w1 * v1[b]) + (w2 * v2[b] + w3 * v3[b])
+                one[b] += (a0 * v0[b] + a1 * v1[b]) + (a2 * v2[b] + a3 * v3[b])
+                two[b] += (b0 * v0[b] + b1 * v1[b]) + (b2 * v2[b] + b3 * v3[b])
         for k in range(whole, inner):
-            v0, w0 = values[k], matrix[k, n]
+            v0, a0, b0 = values[k], matrix[k, n], matrix[k, n + 1]
             for b in range(lanes):
-                out[b] += w0 * v0[b]
+                one[b] += a0 * v0[b]
+                two[b] += b0 * v0[b]
 
 
 @njit(**_OPTIONS)
@@ -101,8 +110,10 @@ def judge_looks(patches, told, k1, b1, k2, b2, k3, b3, m1, c1, m2, c2, m3, c3, l
     and of the same turned by half a turn: what depends on how it lies is no property of the place.
     """
     n, rows, columns = patches.shape
-    lanes = min(LANES, 8 * (n // 4 + 1))
-    half = lanes // 2
+    # Batches of one size, so that the last one is not nearly empty.
+    batches = max((2 * n + LANES - 1) // LANES, 1)
+    half = max(((n + batches - 1) // batches + 3) // 4 * 4, 4)
+    lanes = 2 * half
     image = np.zeros((rows, columns, 1, lanes), np.float32)
     first = np.empty(((rows + 1) // 2, (columns + 1) // 2, b1.size, lanes), np.float32)
     second = np.empty(((first.shape[0] + 1) // 2, (first.shape[1] + 1) // 2, b2.size, lanes), np.float32)

@@ -69,7 +69,7 @@ def sort_descending(flat, height):
 
 
 @njit(**_OPTIONS)
-def _root(parent, k):
+def root_of(parent, k):
     while parent[k] != k:
         parent[k] = parent[parent[k]]
         k = parent[k]
@@ -171,7 +171,7 @@ def join(height, width, basin, peaks, meets, rms, depth_share, depth_sigma, step
         for q in (p - w - one, p - w, p - w + one, p - one, p + one, p + w - one, p + w, p + w + one):
             if not ((height[q] > v) | ((height[q] == v) & (q < p))):
                 continue
-            root = _root(parent, basin[q])
+            root = root_of(parent, basin[q])
             if highest == 0 or root < highest:
                 highest = root
             new = True
@@ -184,7 +184,7 @@ def join(height, width, basin, peaks, meets, rms, depth_share, depth_sigma, step
             q = near[f]
             if q == highest:
                 continue
-            y, x = _row_column(peaks[q], width)
+            y, x = row_column(peaks[q], width)
             j = min(max((y - y0) // step, 0), rows - 1)
             i = min(max((x - x0) // step, 0), columns - 1)
             if top[q] - v < max(depth_share * top[q], depth_sigma * rms[j, i]):
@@ -199,7 +199,7 @@ def join(height, width, basin, peaks, meets, rms, depth_share, depth_sigma, step
 
 
 @njit(**_OPTIONS)
-def _row_column(p, width):
+def row_column(p, width):
     """Row and column in the image of a pixel of ``height``."""
     y = np.int64(p) // width
     return y - 1, np.int64(p) - y * width - 1
@@ -225,7 +225,7 @@ def settle(
     n = 0
     for b in range(1, count):
         if parent[b] == b:
-            y, x = _row_column(peaks[b], width)
+            y, x = row_column(peaks[b], width)
             j = min(max((y - y0) // step, 0), rows - 1)
             i = min(max((x - x0) // step, 0), columns - 1)
             top = height[peaks[b]]
@@ -242,16 +242,16 @@ def settle(
     neighbour = np.full(n, -1, np.int32)
     for o in range(n):
         b = own[o]
-        y, x = _row_column(peaks[b], width)
+        y, x = row_column(peaks[b], width)
         out_peak[o] = height[peaks[b]]
         out_place[o, 0], out_place[o, 1] = y, x
         out_saddle[o] = saddle[b]
         box[o, 0] = box[o, 2] = y
         box[o, 1] = box[o, 3] = x
         if partner[b]:
-            neighbour[o] = number[_root(parent, partner[b])] - 1
+            neighbour[o] = number[root_of(parent, partner[b])] - 1
     for b in range(1, count):
-        root = _root(parent, b)
+        root = root_of(parent, b)
         number[b], end[b] = number[root], end[root]
     y, first = 0, width + 1  # of a row of the image, in ``height``
     for p in flat:

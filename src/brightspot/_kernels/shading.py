@@ -206,8 +206,8 @@ def _neighbours(ratio, sign, y, x):
 
 
 @njit(**_OPTIONS)
-def _sharpness(ratio, sign, py, px, out):
-    """The peak pixel's neighbours over it, in the unsmoothed picture; columns 17, 19 and 20 of ``out``.
+def sharpness_at(ratio, sign, py, px):
+    """Mean of the four neighbours, highest of them and mean of the eight, over the peak pixel; unsmoothed.
 
     Of several highest pixels (a saturated plateau) the one with the highest neighbours counts.
     """
@@ -223,10 +223,10 @@ def _sharpness(ratio, sign, py, px, out):
             if sign * ratio[y, x] == top:
                 here = _neighbours(ratio, sign, y, x)
                 best = here if here > best else best
+    if not top > 0.0:
+        return 0.0, 0.0, 0.0
     cross, ring8, second = best
-    out[17] = cross / top if top > 0 else 0.0
-    out[19] = second / top if top > 0 else 0.0
-    out[20] = ring8 / top if top > 0 else 0.0
+    return cross / top, second / top, ring8 / top
 
 
 @njit(**_OPTIONS)
@@ -247,16 +247,18 @@ def describe_objects(
     step,
     y0,
     x0,
+    which,
     out,
 ):
-    """What each object is in itself; the columns are named in ``brightspot.judge.FEATURES``.
+    """What objects ``which`` (n,) are in themselves; columns as named in ``brightspot.judge.FEATURES``.
 
     ``light`` mesh: local level over the frame's bright level; ``slope_gain`` (n,): brightness of a facet
-    at the angle of repose over that of level ground, NaN where not known. ``out`` (n, N_FEATURES) float32:
-    NaN in the columns of the surroundings.
+    at the angle of repose over that of level ground, NaN where not known; of all objects. ``out`` (n,
+    N_FEATURES) float32: NaN in the columns of the surroundings.
     """
     rows, columns = rms.shape
-    for o in range(peak.size):
+    for k in range(which.size):
+        o, row = which[k], out[k]
         py, px = peak_yx[o, 0], peak_yx[o, 1]
         c = peak[o]
         j = min(max((py - y0) // step, 0), rows - 1)
@@ -264,26 +266,26 @@ def describe_objects(
         texture = rms[j, i]
         n, plateau, _, _, _, xx, xy, yy = _footprint(smooth, labels, sign, box, o, py, px, 0.8 * c)
         major, minor = _axes(xx, xy, yy)
-        out[o] = np.nan
-        out[o, 0] = c
-        out[o, 1] = c / texture
-        out[o, 2] = texture
-        out[o, 3] = light[j, i]
-        out[o, 4] = light[j, i] * (1.0 + sign * c)
-        out[o, 5] = n
-        out[o, 6] = major / minor
-        out[o, 7] = n / (4.0 * np.pi * major * minor)
-        out[o, 8] = plateau / n
-        _sharpness(ratio, sign, py, px, out[o])
-        out[o, 21] = saddle[o] / peak[o]
+        row[:] = np.nan
+        row[0] = c
+        row[1] = c / texture
+        row[2] = texture
+        row[3] = light[j, i]
+        row[4] = light[j, i] * (1.0 + sign * c)
+        row[5] = n
+        row[6] = major / minor
+        row[7] = n / (4.0 * np.pi * major * minor)
+        row[8] = plateau / n
+        row[17], row[19], row[20] = sharpness_at(ratio, sign, py, px)
+        row[21] = saddle[o] / peak[o]
         q = neighbour[o]
         if q >= 0:
             gap = np.hypot(peak_yx[q, 0] - py, peak_yx[q, 1] - px)
-            out[o, 22] = gap / (np.sqrt(n_pixels[q] / np.pi) + 1.0)
-            out[o, 23] = peak[o] / peak[q]
+            row[22] = gap / (np.sqrt(n_pixels[q] / np.pi) + 1.0)
+            row[23] = peak[o] / peak[q]
         # Of a dark place: what light is left; next to none is a shadow.
-        out[o, 24] = (1.0 + c) / slope_gain[o] if sign > 0 else 1.0 - c
-        out[o, 28] = c * np.sqrt(n) / texture
+        row[24] = (1.0 + c) / slope_gain[o] if sign > 0 else 1.0 - c
+        row[28] = c * np.sqrt(n) / texture
 
 
 @njit(**_OPTIONS)
