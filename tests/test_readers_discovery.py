@@ -309,6 +309,7 @@ def test_memory_does_not_grow_with_the_number_of_folders(tmp_path):
         (tmp_path / f"{i:03d}").mkdir()
         for j in range(25):
             (tmp_path / f"{i:03d}/{'x' * 60}{j:03d}.png").touch()
+    assert sum(1 for _ in find_inputs(tmp_path / "000")) == 25  # imports first
     tracemalloc.start()
     count = sum(1 for _ in find_inputs(tmp_path))
     _, peak = tracemalloc.get_traced_memory()
