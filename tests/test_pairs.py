@@ -112,8 +112,7 @@ def test_second_tops_are_what_floods_the_sharpened_picture(monkeypatch):
     monkeypatch.setattr(segmentation, "FOOTPRINT_SHARE", 1e-6)
     tiny = np.full(background.rms.shape, 1e-6, np.float32)
     flooded = segment_outliers(background._replace(smooth=np.maximum(sharp, 0.0)), tiny)
-    apart = flooded.saddle > 0.0
-    expected = {tuple(place) for place in flooded.peak_yx[apart].tolist()}
+    expected = {tuple(place) for place in flooded.peak_yx.tolist()}
     assert len(expected) > 5
     main = flooded.labels[peak] - 1
     assert {tuple(place) for place in tops.place[:, :2].tolist()} == expected - {
@@ -139,6 +138,20 @@ def test_a_turned_picture_has_turned_tops(turn):
     np.testing.assert_array_equal(turn(a[0]), b[0])
     np.testing.assert_allclose(a[1], b[1], rtol=1e-5)
     assert (a[0] == 2).sum() == 1
+
+
+def test_a_top_between_two_objects_is_told_once():
+    shape = (64, 64)
+    picture = gaussian(shape, 27, 32, 1.0, 1.7) + gaussian(shape, 37, 32, 0.9, 1.7)
+    background = levelled(picture + gaussian(shape, 32, 33, 0.3, 1.2))
+    found = segment_outliers(background, np.full(background.rms.shape, 0.6, np.float32))
+    assert found.peak_yx[:, 1].tolist() == [27, 37]
+    alone = [second_tops(background, found, np.array([k]), dark=False) for k in range(2)]
+    assert [tops.place[:, :2].tolist() for tops in alone] == [[[33, 32]], [[33, 32]]]
+    tops = second_tops(background, found, np.arange(2), dark=False)
+    assert tops.place[:, :2].tolist() == [[33, 32]]
+    assert tops.own.tolist() == [0]
+    assert len(np.unique(tops.pixels, axis=0)) == len(tops.pixels) == len(alone[0].pixels)
 
 
 def test_no_objects_no_tops():

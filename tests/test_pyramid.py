@@ -137,3 +137,14 @@ def test_a_place_with_its_peak_on_the_rim_is_told_once(diameter, side):
     found = SpotFinder(polarity="bright")(frame).catalog
     assert len(found) == 1
     assert found["diameter_halfmax"][0] == pytest.approx(diameter, rel=0.05)
+
+
+@pytest.mark.parametrize("sigma", [6.0, 8.0, 10.0, 12.0])
+def test_a_place_that_fades_out_is_told_once(sigma):
+    """Taken away above half maximum, it leaves a ring of flanks in the binned view."""
+    frame = flat_frame(shape=(512, 512))
+    y, x = np.mgrid[:512, :512]
+    spot = 3.0 * np.exp(-0.5 * ((x - 250.3) ** 2 + (y - 260.7) ** 2) / sigma**2)
+    found = SpotFinder(polarity="bright")(replace(frame, image=(frame.image * (1 + spot)).astype(np.float32)))
+    assert len(found.catalog) == 1
+    assert found.catalog["diameter_halfmax"][0] == pytest.approx(2.355 * sigma, rel=0.05)

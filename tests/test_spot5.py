@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,17 @@ def test_the_pair_of_14_15_april_is_as_far_apart_as_in_the_gazetteer(april_15):
         assert row["diameter_halfmax_km"] == pytest.approx(truth["diameter_km"], rel=0.15)
         places.append((row["latitude_deg"], row["longitude_deg"]))
     assert ground_km(*places) == pytest.approx(18.95, rel=0.03)
+
+
+@pytest.mark.parametrize("altitude_km", [40_000.0, 46_000.0])
+def test_the_pair_is_two_where_it_is_four_pixels_apart(altitude_km):
+    """At 4.3 km per pixel the fainter one is a bump on the flank of the brighter one's blur."""
+    scene = replace(simulate.observation_scene("2015-04-15", seed=46), altitude_km=altitude_km)
+    rendered = simulate.render(scene)
+    found = SpotFinder(polarity="bright")(rendered.frame).catalog
+    for name in PLACES:
+        truth = rendered.truth[rendered.truth["name"] == name].iloc[0]
+        assert nearest(found, truth["x"], truth["y"])[1] < 0.6
 
 
 def test_label_limb_and_article_agree_and_a_wrong_scale_is_reported(april_15):

@@ -41,6 +41,10 @@ AROUND = 0.75
 """Distance from a coarse footprint's centre, in its diameters, up to which finer spots have to do with it."""
 
 
+SAME_CENTRE = 0.25
+"""Distance of centres, in a coarse footprint's diameters, up to which a finer place is in its middle."""
+
+
 class Part(NamedTuple):
     """Rows of one polarity found at one binning, and the objects their ``_object`` refers to.
 
@@ -153,7 +157,8 @@ def join_once(finer: list[Part], coarse: list[Part], *, as_is: bool) -> list[Par
     """Rows of finer and coarser binning together, each place once.
 
     A coarse footprint that a finer one fills to a third is the same place and is left out, unless the finer
-    one is so wide that its own level followed it. Within and around a footprint that stays, finer rows stay
+    one is so wide that its own level followed it; and so is one around a finer one that has been taken away:
+    the flanks of that. Within and around a footprint that stays, finer rows stay
     only where they stand out from it as well: a fragment of it, or its rim against a level that it has
     itself raised, does not. Where several finer rows fill much of one found in the frame ``as_is``, with no
     spots taken away, they are pieces of it, however bright. What is believed gives way only to what is
@@ -164,7 +169,9 @@ def join_once(finer: list[Part], coarse: list[Part], *, as_is: bool) -> list[Par
     for part in coarse:
         n = len(part.rows["x_centroid"])
         torn = np.array([as_is and _is_torn(out, part, k) for k in range(n)], bool)
-        known = np.array([any(_fills(old, part, k) for old in out) for k in range(n)], bool)
+        known = np.array(
+            [any(_fills(old, part, k) or _is_halo(old, part, k) for old in out) for k in range(n)], bool
+        )
         fresh = torn | ~known
         if not fresh.any():
             continue
@@ -215,6 +222,21 @@ def _fills(old: Part, part: Part, k: int) -> bool:
     return bool(np.any(_inside(old, part, k) & same & filled & rival))
 
 
+def _same_centre(old: Part, part: Part, k: int) -> np.ndarray:
+    """Which finer rows have the centre and the polarity of a coarse one."""
+    mine, rows = old.rows, part.rows
+    gap = np.hypot(mine["x_centroid"] - rows["x_centroid"][k], mine["y_centroid"] - rows["y_centroid"][k])
+    return (gap < SAME_CENTRE * rows["diameter_halfmax"][k]) & (mine["polarity"] == rows["polarity"][k])
+
+
+def _is_halo(old: Part, part: Part, k: int) -> bool:
+    """Whether a coarse footprint is the flanks of a finer place: around its centre, but not on it."""
+    rows = old.rows
+    centre = part.found.labels[part.binned(rows["x_centroid"], rows["y_centroid"])]
+    around = _same_centre(old, part, k) & (centre != part.rows["_object"][k] + 1)
+    return bool(np.any(around & (rows["_believed"] | ~part.rows["_believed"][k])))
+
+
 def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
     """Which finer rows differ from the coarse footprints they lie in or beside, and are no pieces of them."""
     rows, x, y = part.rows, old.rows["_peak_x"], old.rows["_peak_y"]
@@ -228,6 +250,9 @@ def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
         share = ratio / against
         rival = rows["_believed"][k] | ~old.rows["_believed"]
         keep &= ~near | ~rival | np.where(bright, share > DISTINCT, share < 1.0 / DISTINCT)
+        # One place, which is so wide that its level followed it in the finer view.
+        wide = (old.rows["diameter_halfmax"] / rows["diameter_halfmax"][k]) ** 2 > SAME_SHARE
+        keep &= ~(_same_centre(old, part, k) & wide & rival)
         if torn[k]:
             keep &= ~_pieces(old, part, k)
     return keep

@@ -14,6 +14,27 @@ SAMPLES = 33  # along the line from top to top, ends included
 
 
 @njit(**_OPTIONS)
+def find_higher(peak_yx, radius, neighbour, reach, out):
+    """Index of the higher object within ``reach`` radii of both that each is nearest to, -1 for none.
+
+    Objects from the highest down; ``peak_yx`` (n, 2), ``radius`` (n,), ``neighbour`` (n,) the one beyond the
+    first saddle (-1 for none), which comes before nearer ones. Writes to ``out`` (n,).
+    """
+    for k in range(radius.size):
+        out[k] = -1
+        least = np.inf
+        for m in range(k):
+            dy, dx = peak_yx[k, 0] - peak_yx[m, 0], peak_yx[k, 1] - peak_yx[m, 1]
+            gap2 = float(dy * dy + dx * dx)
+            if gap2 > (reach * (radius[k] + radius[m])) ** 2:
+                continue
+            if m == neighbour[k]:
+                gap2 = -1.0
+            if gap2 < least:
+                least, out[k] = gap2, m
+
+
+@njit(**_OPTIONS)
 def _sharp(smooth, sign, gain, y, x):
     """``sign * smooth`` at a pixel, and the same plus ``gain`` times what it exceeds its 3 x 3 mean by."""
     ny, nx = smooth.shape
@@ -85,15 +106,18 @@ def find_tops(
         parent, saddle, partner = join(
             height, width, basin, peaks, meets, rms, depth_share, depth_sigma, step, y0 - j0, x0 - i0
         )
-        main = root_of(parent, basin[(peak_yx[o, 0] - j0 + 1) * width + peak_yx[o, 1] - i0 + 1])
+        own = basin[(peak_yx[o, 0] - j0 + 1) * width + peak_yx[o, 1] - i0 + 1]
+        if own == 0:  # the peak is none in the sharpened picture
+            continue
+        main = root_of(parent, own)
         number = np.full(peaks.size, -1, np.int64)
         for b in range(1, peaks.size):
-            if parent[b] != b or b == main or saddle[b] == 0.0 or tops == owner.size:
+            if parent[b] != b or b == main or tops == owner.size:
                 continue
             y, x = row_column(peaks[b], width)
             if _leans_on_another(smooth, sign, labels, o, gain, y + j0, x + i0):
                 continue
-            # The highest in the sharpened picture may not be the object's own peak.
+            # The highest in the sharpened picture may not be the object's own peak, or may not touch it.
             other = root_of(parent, partner[b]) if partner[b] else main
             v, u = row_column(peaks[other], width)
             owner[tops], share[tops] = o, saddle[b] / height[peaks[b]]
