@@ -211,7 +211,7 @@ def test_what_is_known_of_a_pair():
 # ---------------------------------------------------------------- two
 
 
-@pytest.mark.parametrize("gap", [7.5, 8.5])
+@pytest.mark.parametrize("gap", [8.0, 8.5])
 @pytest.mark.parametrize("fainter", [0.6, 1.0])
 def test_two_discs_are_two(gap, fainter):
     picture = 1.0 + 2.0 * disc(60, 64, 3.5) + 1.99 * fainter * disc(60 + gap, 66, 3.2)
