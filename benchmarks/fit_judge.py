@@ -272,7 +272,7 @@ def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
         except NothingLit:
             break
         for dark, found, features, _, azimuth in candidates:
-            x, y = (found.peak_yx.T * factor + 0.5 * (factor - 1) + np.array(corner[::-1])[:, None])[::-1]
+            x, y = in_frame(found.peak_yx, factor, corner)
             truth = all_truth
             is_dark = truth["contrast"] < 1.0
             # Bright ejecta of fresh craters (contrast below 1.25) are decoys where contrast has a meaning.
@@ -305,6 +305,11 @@ def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
     return Examples(*(np.concatenate(part) for part in zip(*out, strict=True))) if out else None
 
 
+def in_frame(yx: np.ndarray, factor: int, corner: tuple[int, int]) -> np.ndarray:
+    """X and y in the frame, (2, n), of pixels (n, 2) of a binned view that begins at ``corner`` (x, y)."""
+    return (yx[:, ::-1] * factor + 0.5 * (factor - 1) + np.array(corner)).T
+
+
 def bright_ejecta(truth: pd.DataFrame) -> pd.DataFrame:
     """Halos that a stretched picture may show as bright as what is asked for."""
     return truth[~truth["is_spot"].astype(bool) & (truth["contrast"] > 1.0 + BRIGHT_EJECTA)]
@@ -325,13 +330,12 @@ def pair_examples(
     Second tops of objects count as one with them where they lie on no spot. ``view``: binning factor and
     the pixel where the first bin begins.
     """
-    nothing = np.empty((0, len(PAIR_FEATURES)), np.float32), np.empty(0, bool)
-    if not len(truth) or not len(found.peak):
-        return nothing
+    if not len(truth):
+        return np.empty((0, len(PAIR_FEATURES)), np.float32), np.empty(0, bool)
     factor, corner = view
 
     def spot_at(yx: np.ndarray) -> np.ndarray:
-        y, x = yx.T * factor + 0.5 * (factor - 1) + np.array(corner[::-1])[:, None]
+        x, y = in_frame(yx, factor, corner)
         gap = np.hypot(x[:, None] - np.asarray(truth["x"], float), y[:, None] - np.asarray(truth["y"], float))
         gap /= 0.5 * np.asarray(truth["diameter_px"], float) + factor
         return np.where(gap.min(axis=1) <= 1.0, gap.argmin(axis=1), -1)

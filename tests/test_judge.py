@@ -189,8 +189,8 @@ def look_slowly(patch: np.ndarray, told: np.ndarray) -> float:
 
 def test_the_network_equals_scipy():
     rng = np.random.default_rng(6)
-    patches = rng.normal(0.0, 0.5, (9, 25, 25)).astype(np.float32)
-    features = rng.normal(1.0, 3.0, (9, len(FEATURES))).astype(np.float32)
+    patches = rng.normal(0.0, 0.5, (12, 25, 25)).astype(np.float32)
+    features = rng.normal(1.0, 3.0, (12, len(FEATURES))).astype(np.float32)
     features[rng.random(features.shape) < 0.1] = np.nan
     told = network_inputs(features, dark=True)
     expected = [

@@ -9,9 +9,19 @@ from brightspot import segmentation
 from brightspot._kernels import pairs as kernels
 from brightspot.background import Background, estimate_background
 from brightspot.judge import FEATURES, PAIR_FEATURES, are_two
-from brightspot.pairs import Tops, higher_beside, merge_pieces, neighbours, pair_features, part, second_tops
+from brightspot.pairs import (
+    Tops,
+    higher_beside,
+    merge_pieces,
+    neighbours,
+    pair_features,
+    part,
+    second_tops,
+    settle_places,
+)
 from brightspot.segmentation import Segmentation, segment_outliers
 from brightspot.shading import describe
+from test_segmentation import gaussian, levelled
 
 
 def objects_of(picture: np.ndarray) -> tuple[Background, Segmentation, np.ndarray]:
@@ -32,19 +42,6 @@ def said_of(background: Background, found: Segmentation, features: np.ndarray, t
     return are_two(
         pair_features(background, found, features, np.full(len(found.peak), np.nan), tops, dark=False)
     )
-
-
-def levelled(smooth: np.ndarray, rms: float = 0.01) -> Background:
-    """A background whose smoothed ratio is the given picture."""
-    smooth = np.ascontiguousarray(smooth, np.float32)
-    flat = np.random.default_rng(0).normal(1.0, 0.01, smooth.shape).astype(np.float32)
-    background = estimate_background(flat, np.ones(smooth.shape, bool))
-    return background._replace(ratio=smooth, smooth=smooth, rms=np.full_like(background.rms, rms))
-
-
-def gaussian(shape, x, y, height, sigma):
-    yy, xx = np.mgrid[: shape[0], : shape[1]]
-    return height * np.exp(-((xx - x) ** 2 + (yy - y) ** 2) / (2 * sigma**2))
 
 
 def sharpened(picture: np.ndarray) -> np.ndarray:
@@ -211,8 +208,7 @@ def test_what_is_known_of_a_pair():
 # ---------------------------------------------------------------- two
 
 
-@pytest.mark.parametrize("gap", [8.0, 8.5])
-@pytest.mark.parametrize("fainter", [0.6, 1.0])
+@pytest.mark.parametrize(("gap", "fainter"), [(7.5, 1.0), (8.0, 0.6), (8.0, 1.0), (8.5, 0.6), (8.5, 1.0)])
 def test_two_discs_are_two(gap, fainter):
     picture = 1.0 + 2.0 * disc(60, 64, 3.5) + 1.99 * fainter * disc(60 + gap, 66, 3.2)
     background, found, features = objects_of(ndimage.gaussian_filter(picture, 0.8))
@@ -328,3 +324,29 @@ def test_a_piece_belongs_to_a_believed_higher_one_that_it_meets_or_that_is_near(
     assert tops.saddle[0] == pytest.approx(found.saddle[1] / found.peak[1])
     assert tops.saddle[1] == 0.0  # never met
     assert higher_beside(found, np.zeros(4, bool)).tolist() == [-1, -1, -1, -1]
+
+
+def test_what_is_not_believed_or_two_stays_apart(monkeypatch):
+    monkeypatch.setattr(segmentation, "SADDLE_DEPTH_SHARE", 0.1)
+    background, found = ridge_of_three()
+    features = np.full((4, len(FEATURES)), 0.5, np.float32)
+    everything, nothing = np.ones(4, bool), np.zeros(4, bool)
+    for believed, two in (
+        (np.array([True, False, True, True]), nothing),  # the one between them is a wall
+        (everything, everything),
+        (nothing, nothing),
+    ):
+        monkeypatch.setattr(station, "are_two", lambda rows, two=two: two[: len(rows)])
+        same, own, whole, origin = settle_places(
+            background, found, features, np.full(4, np.nan), believed, dark=False, parting=False
+        )
+        assert whole.all()
+        assert origin.tolist() == [0, 1, 2, 3]
+        np.testing.assert_array_equal(same.labels, found.labels)
+        np.testing.assert_array_equal(same.saddle, found.saddle)
+        np.testing.assert_array_equal(own, features)
+    monkeypatch.setattr(station, "are_two", lambda rows: np.zeros(len(rows), bool))
+    _, _, whole, _ = settle_places(
+        background, found, features, np.full(4, np.nan), everything, dark=False, parting=True
+    )
+    assert whole.tolist() == [True, False, False, True]

@@ -107,6 +107,8 @@ def settle_places(
         return are_two(pair_features(background, found, features, sun_azimuth_deg, tops, dark=dark))
 
     n = len(believed)
+    if not believed.any():
+        return found, features, np.ones(n, bool), np.arange(n)
     higher = higher_beside(found, believed)
     beside = np.flatnonzero(higher >= 0)
     higher[beside[decide(neighbours(found, beside, higher[beside]))]] = -1
@@ -147,7 +149,7 @@ def higher_beside(found: Segmentation, believed: np.ndarray) -> np.ndarray:
     nearest = np.empty(len(which), np.int64)
     kernels.find_higher(found.peak_yx[which], radius, place[found.neighbour[which]], REACH, nearest)
     out = np.full(len(believed), -1)
-    out[which] = np.where(nearest >= 0, which[nearest], -1) if len(which) else -1
+    out[which] = np.append(which, -1)[nearest]
     return out
 
 
@@ -311,11 +313,9 @@ def part(
     (y, x), own = tops.pixels[mine].T, number[tops.top[mine]]
     labels = found.labels.copy()
     labels[y, x] = own
-    box = np.concatenate([found.box, np.tile(place, 2)]).astype(np.int32)
-    np.minimum.at(box, (own - 1, 0), y)
-    np.minimum.at(box, (own - 1, 1), x)
-    np.maximum.at(box, (own - 1, 2), y)
-    np.maximum.at(box, (own - 1, 3), x)
+    # The windows they were found in; the objects' own boxes follow below.
+    last = np.array(labels.shape) - 1
+    window = np.clip(found.box[owner] + np.repeat([-MARGIN, MARGIN], 2), 0, np.tile(last, 2))
     peak = np.concatenate([found.peak, sign * b.smooth[place[:, 0], place[:, 1]]])
     saddle = np.concatenate([found.saddle, tops.saddle[two] * peak[n:]]).astype(np.float32)
     np.maximum.at(saddle, owner, saddle[n:])
@@ -324,21 +324,21 @@ def part(
         peak,
         np.concatenate([found.peak_yx, place]),
         saddle,
-        box,
+        np.concatenate([found.box, window]).astype(np.int32),
         np.concatenate([found.n_pixels, np.bincount(own - 1, minlength=len(peak))[n:]]).astype(np.int32),
         np.concatenate([found.neighbour, owner]).astype(np.int32),
     )
     changed = np.concatenate([np.unique(owner), np.arange(n, len(peak))])
-    parted = s = without_detached(parted, changed)
+    s = without_detached(parted, changed)
     anew = np.empty((len(changed), features.shape[1]), np.float32)
     kernels.describe_objects(
         b.ratio, b.smooth, s.labels, sign, s.peak, s.peak_yx, s.saddle, s.box, s.n_pixels, s.neighbour,
         b.rms, np.zeros_like(b.rms), np.full(len(s.peak), np.nan), b.step, b.y0, b.x0, changed, anew,
     )  # fmt: skip
     features = np.concatenate([features, features[owner]])
-    for name in OWN_FEATURES:
-        features[changed, FEATURES.index(name)] = anew[:, FEATURES.index(name)]
-    return parted, features
+    columns = np.array([FEATURES.index(name) for name in OWN_FEATURES])
+    features[changed[:, None], columns] = anew[:, columns]
+    return s, features
 
 
 def merge_pieces(

@@ -40,7 +40,6 @@ neighbour comes alone, and small spots on a bright floor fill little of it."""
 AROUND = 0.75
 """Distance from a coarse footprint's centre, in its diameters, up to which finer spots have to do with it."""
 
-
 SAME_CENTRE = 0.25
 """Distance of centres, in a coarse footprint's diameters, up to which a finer place is in its middle."""
 
@@ -169,9 +168,7 @@ def join_once(finer: list[Part], coarse: list[Part], *, as_is: bool) -> list[Par
     for part in coarse:
         n = len(part.rows["x_centroid"])
         torn = np.array([as_is and _is_torn(out, part, k) for k in range(n)], bool)
-        known = np.array(
-            [any(_fills(old, part, k) or _is_halo(old, part, k) for old in out) for k in range(n)], bool
-        )
+        known = np.array([any(_is_known(old, part, k) for old in out) for k in range(n)], bool)
         fresh = torn | ~known
         if not fresh.any():
             continue
@@ -181,14 +178,19 @@ def join_once(finer: list[Part], coarse: list[Part], *, as_is: bool) -> list[Par
     return [p for p in out + kept if len(p.rows["x_centroid"])]
 
 
+def _lies_on(part: Part, k: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Which of the frame's pixels lie in the footprint of a coarse row."""
+    return part.found.labels[part.binned(x, y)] == part.rows["_object"][k] + 1
+
+
 def _inside(old: Part, part: Part, k: int) -> np.ndarray:
     """Which finer rows have their peak or their centre in the footprint of a coarse one.
 
     A wide place's peak may lie on its rim, outside what the bins show above half maximum.
     """
-    rows, own = old.rows, part.rows["_object"][k] + 1
-    peak = part.found.labels[part.binned(rows["_peak_x"], rows["_peak_y"])] == own
-    return peak | (part.found.labels[part.binned(rows["x_centroid"], rows["y_centroid"])] == own)
+    rows = old.rows
+    peak = _lies_on(part, k, rows["_peak_x"], rows["_peak_y"])
+    return peak | _lies_on(part, k, rows["x_centroid"], rows["y_centroid"])
 
 
 def _gap(old: Part, part: Part, k: int) -> np.ndarray:
@@ -212,14 +214,9 @@ def _is_torn(finer: list[Part], part: Part, k: int) -> bool:
     return bool(rows["_believed"][k]) and len(smaller) >= SMALLER_PIECES and filled >= PIECES_SHARE
 
 
-def _fills(old: Part, part: Part, k: int) -> bool:
-    """Whether one of the finer rows is the same place as a coarse one."""
-    rows, width = part.rows, old.rows["diameter_halfmax"]
-    same = old.rows["polarity"] == rows["polarity"][k]
-    filled = (width / rows["diameter_halfmax"][k]) ** 2 > SAME_SHARE
-    filled &= width <= GREATEST_WIDTH * old.factor
-    rival = old.rows["_believed"] | ~rows["_believed"][k]
-    return bool(np.any(_inside(old, part, k) & same & filled & rival))
+def _fills(old: Part, part: Part, k: int) -> np.ndarray:
+    """Which finer rows are so large that they could be the same place as a coarse one."""
+    return (old.rows["diameter_halfmax"] / part.rows["diameter_halfmax"][k]) ** 2 > SAME_SHARE
 
 
 def _same_centre(old: Part, part: Part, k: int) -> np.ndarray:
@@ -229,12 +226,17 @@ def _same_centre(old: Part, part: Part, k: int) -> np.ndarray:
     return (gap < SAME_CENTRE * rows["diameter_halfmax"][k]) & (mine["polarity"] == rows["polarity"][k])
 
 
-def _is_halo(old: Part, part: Part, k: int) -> bool:
-    """Whether a coarse footprint is the flanks of a finer place: around its centre, but not on it."""
+def _is_known(old: Part, part: Part, k: int) -> bool:
+    """Whether one of the finer rows is the same place as a coarse one, or has that for its flanks.
+
+    Flanks lie around the centre of the finer one, but not on it.
+    """
     rows = old.rows
-    centre = part.found.labels[part.binned(rows["x_centroid"], rows["y_centroid"])]
-    around = _same_centre(old, part, k) & (centre != part.rows["_object"][k] + 1)
-    return bool(np.any(around & (rows["_believed"] | ~part.rows["_believed"][k])))
+    place = _inside(old, part, k) & _fills(old, part, k) & (rows["polarity"] == part.rows["polarity"][k])
+    place &= rows["diameter_halfmax"] <= GREATEST_WIDTH * old.factor
+    flanks = _same_centre(old, part, k) & ~_lies_on(part, k, rows["x_centroid"], rows["y_centroid"])
+    rival = rows["_believed"] | ~part.rows["_believed"][k]
+    return bool(np.any((place | flanks) & rival))
 
 
 def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
@@ -251,8 +253,7 @@ def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
         rival = rows["_believed"][k] | ~old.rows["_believed"]
         keep &= ~near | ~rival | np.where(bright, share > DISTINCT, share < 1.0 / DISTINCT)
         # One place, which is so wide that its level followed it in the finer view.
-        wide = (old.rows["diameter_halfmax"] / rows["diameter_halfmax"][k]) ** 2 > SAME_SHARE
-        keep &= ~(_same_centre(old, part, k) & wide & rival)
+        keep &= ~(_same_centre(old, part, k) & _fills(old, part, k) & rival)
         if torn[k]:
             keep &= ~_pieces(old, part, k)
     return keep
