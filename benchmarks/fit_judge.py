@@ -1,20 +1,14 @@
 """Refit the judge (``src/brightspot/judge.npz``) to rendered frames.
 
-    python benchmarks/fit_judge.py [--frames 7800] [--out src/brightspot/judge.npz]
+    python benchmarks/fit_judge.py [--frames 9800] [--out src/brightspot/judge.npz]
 
-Frames are drawn by ``simulate.random_scene`` at the mission's altitudes, at any altitude and as oblique
-close-ups, one in four from its shifted ranges, a third seen as a stretched 8-bit JPEG, half as pictures
-without a label; two in three of the last have many dark spots. Seeds below 100000 belong to the fit;
-benchmarks use others.
-Needs scikit-learn, jax and optax (extra ``fit``).
+The frames are those of ``fit_frames.py``. Needs scikit-learn, jax and optax (extra ``fit``).
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,16 +16,15 @@ import fit_look
 import numpy as np
 import pandas as pd
 import scoring
+from fit_frames import FEW_DARK, MANY_DARK, fitting_frame, has_many_dark, held_back
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import average_precision_score
 
-from brightspot import ceres, simulate
 from brightspot.background import Background
-from brightspot.camera import Camera
 from brightspot.errors import NothingLit
 from brightspot.finder import SpotFinder
-from brightspot.frame import Frame, locate
+from brightspot.frame import Frame
 from brightspot.judge import (
     FEATURES,
     LEAST_GLANCE,
@@ -49,37 +42,12 @@ from brightspot.pyramid import binnings, coarsen
 from brightspot.segmentation import Segmentation, without_detached
 from brightspot.shading import look_patches
 
-ALTITUDES_KM = (46_000.0, 33_000.0, 22_000.0, 13_600.0, 4_400.0, 1_470.0)
-LAST_AT_MISSION_ALTITUDES = 1400
-"""Seeds to this one are drawn at the altitudes above, 15 % to either side, later ones at any of these."""
-
-ANY_KM = (1_000.0, 46_000.0)
-CLOSE_UP_KM = (350.0, 4_000.0)
-KINDS = len(ALTITUDES_KM) + 1
-PAIRED = 15
-"""In one of so many frames every spot has a close neighbour."""
-
-LAST_WITH_FEW_DARK = 6100
-"""Two in three of the later seeds have `MANY_DARK` dark spots; others have `FEW_DARK` in the mean."""
-
-MANY_DARK, FEW_DARK = 20, 2
-
-LAST_FITTED = 7200
-"""Frames of later seeds are held back: for the calibration and what the record tells."""
-
-FARTHER_KM = 20_000.0
-"""Pictures from farther away may be enlarged: there the whole disk fits half of the frame."""
-
 BRIGHT_EJECTA = 0.15
 """Excess of halos that are neither spot nor slope in a stretched picture, where no contrast is known."""
 
 SCALE_SPREAD = 0.8
 """Standard deviation of the logarithm of the factor by which a frame's scale is changed for the fit."""
 
-LOWEST_SUN_DEG = 78.0
-"""Greatest incidence in the middle of an oblique close-up."""
-
-CAMERA = Camera.framing_camera("FC2", 1)
 RISING = (
     "contrast_to_texture",
     "shade_beside",
@@ -134,115 +102,6 @@ SHAPE = {
     "glance": (30, 8, 0.25),
 }
 """Trees, leaves and learning rate; there are fewer dark spots to learn from, and still fewer pairs."""
-
-
-def as_jpeg(frame: Frame, rng: np.random.Generator) -> Frame:
-    """The frame as a stretched 8-bit JPEG: clipped blacks, bent scale, sharpened, each in a part of them."""
-    from PIL import Image
-    from scipy.ndimage import gaussian_filter
-
-    image = frame.image
-    if rng.random() < 0.3:
-        image = image + rng.uniform(0.2, 1.0) * (image - gaussian_filter(image, rng.uniform(0.8, 2.0)))
-    top = np.percentile(image, rng.uniform(98.0, 99.9)) * rng.uniform(1.0, 2.5)
-    black = 0.0
-    if rng.random() < 0.6:
-        # The sky's value and a little more, or a part of the ground where no sky is in view.
-        black = max(rng.uniform(0.0, 0.1) * top, float(np.percentile(image, rng.uniform(0.0, 5.0))))
-    bend = rng.uniform(0.75, 1.3) if rng.random() < 0.5 else 1.0
-    shown = 255.0 * np.clip((image - black) / (top - black), 0.0, 1.0) ** bend
-    buffer = io.BytesIO()
-    Image.fromarray(np.round(shown).astype(np.uint8)).save(buffer, "JPEG", quality=int(rng.integers(80, 97)))
-    image = np.asarray(Image.open(buffer), np.float32)
-    return replace(
-        frame, image=image, saturated=image >= 255, unit="display", mask=np.zeros(image.shape, bool)
-    )
-
-
-def oblique(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:
-    """The scene with the camera turned away from straight down, toward ground that is lit."""
-    middle = 0.5 * (scene.shape[1] - 1), 0.5 * (scene.shape[0] - 1)
-    to_limb = np.arcsin(ceres.MEAN_RADIUS_KM / (ceres.MEAN_RADIUS_KM + scene.altitude_km))
-    for _ in range(40):
-        pixels = np.tan(rng.uniform(0.3, 0.98) * to_limb) / CAMERA.mean_ifov_rad
-        side = rng.uniform(0.0, 2.0 * np.pi)
-        center = middle[0] + pixels * np.cos(side), middle[1] + pixels * np.sin(side)
-        turned = replace(scene, center_xy=center)
-        if float(simulate.viewing_geometry(turned).ground(*middle).incidence_deg) < LOWEST_SUN_DEG:
-            return turned
-    return scene
-
-
-def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
-    """The scene of a frame of the fit."""
-    kind = seed % KINDS
-    if kind < len(ALTITUDES_KM) and seed <= LAST_AT_MISSION_ALTITUDES:
-        altitude = ALTITUDES_KM[kind] * float(rng.uniform(0.85, 1.15))
-    else:
-        bounds = ANY_KM if kind < len(ALTITUDES_KM) else CLOSE_UP_KM
-        altitude = float(np.exp(rng.uniform(*np.log(bounds))))
-    scene = simulate.random_scene(seed, altitude, shifted=seed % 4 == 3)
-    if rng.random() < 0.5:
-        # Wider than is believed of Ceres: a judge that has seen only one kind of ground trusts it.
-        scene = replace(
-            scene,
-            roughness=float(rng.uniform(0.5, 3.5)),
-            crater_density=float(rng.uniform(0.6, 2.5)),
-            relief_strength=float(rng.uniform(0.7, 1.6)),
-            psf_fwhm_px=float(rng.uniform(1.1, 2.4)),
-        )
-    if altitude < 8_000.0 and rng.random() < 0.4:
-        scene = replace(scene, random_spot_diameter_px=(8.0, 250.0), random_spots=6)
-    if seed % PAIRED == 0:
-        scene = replace(scene, random_spots=24, pair_fraction=1.0)
-    if has_many_dark(seed):
-        scene = replace(scene, dark_spots=MANY_DARK)
-    return scene if kind < len(ALTITUDES_KM) else oblique(scene, rng)
-
-
-def has_many_dark(seed: int) -> bool:
-    """Whether the frame of a seed has many dark spots."""
-    return seed > LAST_WITH_FEW_DARK and seed % 3 > 0
-
-
-def fitting_frame(seed: int) -> tuple[Frame, pd.DataFrame]:
-    """A frame of the fit and its truth."""
-    rng = np.random.default_rng([seed, 31])
-    rendered = simulate.render(fitting_scene(seed, rng))
-    frame, truth = rendered.frame, rendered.truth
-    if rng.random() < 0.35:
-        frame = as_jpeg(frame, rng)
-    if rng.random() < 0.5:
-        far = rendered.scene.altitude_km > FARTHER_KM
-        if frame.unit == "display" and far and rng.random() < 0.4:
-            frame, truth = twofold(frame, truth)
-        # Where no limb can be fitted, a disk has no geometry either: the judge has to have seen that too.
-        frame = unlabelled(frame) if seed % 5 else replace(frame, geometry=None)
-    return frame, truth
-
-
-def twofold(frame: Frame, truth: pd.DataFrame) -> tuple[Frame, pd.DataFrame]:
-    """The middle of a picture enlarged two-fold, as distant disks are published; without geometry."""
-    from PIL import Image
-
-    rows, columns = frame.shape
-    y, x = rows // 4, columns // 4
-    middle = np.s_[y : y + rows // 2, x : x + columns // 2]
-    small = Image.fromarray(frame.image[middle].astype(np.uint8))
-    image = np.asarray(small.resize((columns, rows), Image.Resampling.BICUBIC), np.float32)
-    wide = replace(
-        frame, image=image, saturated=image >= 255, mask=np.zeros(image.shape, bool), geometry=None
-    )
-    truth = truth.assign(
-        x=2.0 * (truth["x"] - x) + 0.5, y=2.0 * (truth["y"] - y) + 0.5, diameter_px=2.0 * truth["diameter_px"]
-    )
-    inside = truth["x"].between(-0.5, columns - 0.5) & truth["y"].between(-0.5, rows - 0.5)
-    return wide, truth[inside].reset_index(drop=True)
-
-
-def unlabelled(frame: Frame) -> Frame:
-    """The frame as a picture of which nothing is told: its geometry is the limb's, if it has one."""
-    return locate(replace(frame, geometry=None, scale=None, label={}, start_time=None, notes=()))
 
 
 class Examples(NamedTuple):
@@ -426,7 +285,7 @@ def fit_pairs(
     pairs: np.ndarray, two: np.ndarray, seed: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, object]]:
     """Trees that part two places from the pieces of one; record with the errors on frames held back."""
-    held = seed > LAST_FITTED
+    held = held_back(seed)
     model = new_model("pair").fit(pairs[~held], two[~held])
     said, right = model.predict(pairs[held]), two[held]
     record = {
@@ -453,7 +312,7 @@ class Rows(NamedTuple):
     @property
     def held(self) -> np.ndarray:
         """(n,) bool, the candidates of frames held back."""
-        return self.seed > LAST_FITTED
+        return held_back(self.seed)
 
 
 def fit_trees(polarity: str, rows: Rows) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -534,7 +393,7 @@ def drawn(first: int, frames: int) -> dict[str, np.ndarray]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=7800)
+    parser.add_argument("--frames", type=int, default=9800)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument(
         "--cache", type=Path, nargs="*", help="reuse candidates, or keep them in the one given (.npz)"

@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from brightspot.errors import ScaleError
+from brightspot.frame import Frame, locate
 from brightspot.limb import LimbFit, fit_limb
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -261,6 +262,29 @@ def test_bright_spot_on_the_ground_is_no_disk():
     image = ndimage.gaussian_filter(ground, 0.8) + np.random.default_rng(6).normal(size=ground.shape)
     with pytest.raises(ScaleError, match="fills the frame"):
         fit_limb(image.astype(np.float32))
+
+
+def _bright_disc_on_even_ground():
+    y, x = np.mgrid[0:600, 0:600]
+    ground = 100.0 + 200.0 * np.clip(24.5 - np.hypot(x - 320, y - 300), 0.0, 1.0)
+    return (ground + np.random.default_rng(6).normal(scale=0.2, size=ground.shape)).astype(np.float32)
+
+
+def test_bright_disc_on_even_ground_is_no_body_in_the_sky():
+    image = _bright_disc_on_even_ground()
+    assert fit_limb(image).semi_major_px == pytest.approx(24.0, abs=0.3)
+    with pytest.raises(ScaleError, match="lit as well"):
+        fit_limb(image, brightest_sky=0.3)
+
+
+@pytest.mark.parametrize(("unit", "ground"), [("W m-2 sr-1", 100.0), ("display", 100.0), ("I/F", 30.0)])
+def test_the_finder_of_frames_knows_how_dark_the_sky_is(unit, ground):
+    image = _bright_disc_on_even_ground() + np.float32(ground - 100.0)
+    frame = Frame(
+        name="floor", path=None, image=image, mask=np.zeros(image.shape, bool),
+        saturated=np.zeros(image.shape, bool), unit=unit,
+    )  # fmt: skip
+    assert locate(frame).geometry is None
 
 
 def test_lumpy_body_is_refused():

@@ -123,6 +123,28 @@ def test_small_spots_on_a_wide_floor_stay_places_of_their_own():
         assert nearest(found, x, y)[1] < 1.0
 
 
+def bar(x: float, y: float) -> list[tuple[float, float, float, float]]:
+    """Bright ground of 20 by about 50 px, upright."""
+    return [(x, y + dy, 20.0, 1.9) for dy in (-20.0, 0.0, 20.0)]
+
+
+def test_two_ragged_pieces_of_a_bright_floor_are_not_told_beside_it():
+    frame = flat_frame((500.0, 500.0, 150.0, 1.8), *bar(460.0, 495.0), *bar(540.0, 505.0))
+    found = SpotFinder(polarity="bright")(frame).catalog
+    assert len(found) == 1
+    assert found["diameter_halfmax"][0] == pytest.approx(150.0, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    "second", [(540.0, 500.0, 4.0, 1.1), (558.0, 500.0, 26.0, 1.9)], ids=["round", "ragged"]
+)
+def test_one_core_on_a_bright_floor_is_told_beside_it(second):
+    frame = flat_frame((500.0, 500.0, 150.0, 1.8), (540.0, 500.0, 36.0, 2.6), second)
+    found = SpotFinder(polarity="bright")(frame).catalog
+    assert len(found) == 2
+    assert nearest(found, 540.0, 500.0)[1] < 8.0
+
+
 def test_three_neighbours_stay_three_places():
     frame = flat_frame((490.0, 500.0, 10.0, 3.0), (510.0, 500.0, 10.0, 3.0), (500.0, 520.0, 10.0, 3.0))
     found = SpotFinder(polarity="bright")(frame).catalog

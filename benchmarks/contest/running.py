@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scoring
-from fit_judge import unlabelled
+from fit_frames import unlabelled
 
 from brightspot import SpotFinder, read_frame
 from brightspot.errors import NothingLit

@@ -331,6 +331,13 @@ def _place(frame: Frame, view: ViewingGeometry) -> _Placed:
     return _Placed(moved, False, seen, (note,))
 
 
+BRIGHTEST_CALIBRATED_SKY = 0.1
+"""Share of the lit surface's level that a calibrated frame's sky may have: stray light is a hundredth."""
+
+BRIGHTEST_SKY = {"display": 0.3, "DN": np.inf}
+"""The same where stretching (up to 0.26 in published pictures) or an unknown bias lifts the sky."""
+
+
 def _limb(frame: Frame, placed: _Placed | None) -> LimbFit | str:
     """The limb's ellipse, or why there is none; looked for where a view that was found puts it."""
     if "MAP_PROJECTION_TYPE" in frame.label:
@@ -340,7 +347,8 @@ def _limb(frame: Frame, placed: _Placed | None) -> LimbFit | str:
         x, y, _ = placed.view.limb(90)
         near = (float(x.mean()), float(y.mean()), float(np.hypot(x - x.mean(), y - y.mean()).mean()))
     try:
-        return fit_limb(frame.image, frame.mask, near=near)
+        sky = BRIGHTEST_SKY.get(frame.unit, BRIGHTEST_CALIBRATED_SKY)
+        return fit_limb(frame.image, frame.mask, near=near, brightest_sky=sky)
     except ScaleError as error:
         return str(error)
 

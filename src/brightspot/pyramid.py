@@ -30,6 +30,9 @@ GREATEST_WIDTH = 36.0
 DISTINCT = 1.3
 """Contrast by which a spot on or beside a larger one is a place of its own."""
 
+ROUND = 1.3
+"""Elongation below which a spot on a larger place is no piece of it: nine in ten pieces are more ragged."""
+
 SAME_SHARE = 1.0 / 3.0
 """A finer spot that fills more than this of a coarse footprint is the same place."""
 
@@ -251,12 +254,26 @@ def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
         against = np.where(_inside(old, part, k), rows["contrast"][k], 1.0)
         share = ratio / against
         rival = rows["_believed"][k] | ~old.rows["_believed"]
-        keep &= ~near | ~rival | np.where(bright, share > DISTINCT, share < 1.0 / DISTINCT)
+        distinct = np.where(bright, share > DISTINCT, share < 1.0 / DISTINCT)
+        distinct &= ~_is_piece(old, part, k, ratio)
+        keep &= ~near | ~rival | distinct
         # One place, which is so wide that its level followed it in the finer view.
         keep &= ~(_same_centre(old, part, k) & _fills(old, part, k) & rival)
         if torn[k]:
             keep &= ~_pieces(old, part, k)
     return keep
+
+
+def _is_piece(old: Part, part: Part, k: int, ratio: np.ndarray) -> np.ndarray:
+    """Which finer rows are ragged and, with others about as bright, fill much of a coarse footprint, (n,) bool.
+
+    ``ratio`` (n,) is their brightness over the coarse level.
+    """
+    around = _pieces(old, part, k)
+    strength = np.abs(np.log(np.maximum(ratio, 1e-3)))
+    alike = around & (strength[None, :] > strength[:, None] - np.log(DISTINCT))
+    filled = alike @ (old.rows["diameter_halfmax"] / part.rows["diameter_halfmax"][k]) ** 2
+    return (alike.sum(axis=1) > 1) & (filled >= PIECES_SHARE) & (old.rows["elongation"] > ROUND)
 
 
 def numbered(parts: list[Part], number: np.ndarray) -> list[Part]:

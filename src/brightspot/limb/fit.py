@@ -108,6 +108,7 @@ def fit_limb(
     figure: tuple[float, float, float] = ceres.RADII_KM,
     altitude_km: float | None = None,
     near: tuple[float, float, float] | None = None,
+    brightest_sky: float = np.inf,
 ) -> LimbFit:
     """Fit the projected figure of Ceres to the lit limb in an image.
 
@@ -125,6 +126,9 @@ def fit_limb(
     near : tuple of float, optional
         Centre x, y and radius (pixels) where the disk is known to be: it is not searched for, and its light
         is not fitted.
+    brightest_sky : float, optional
+        Greatest level of the sky as a share of the lit surface's, where zero is no light: what stands on
+        brighter ground is a bright spot, not a disk in the sky.
 
     Returns
     -------
@@ -139,7 +143,7 @@ def fit_limb(
     equatorial_km = 0.5 * (figure[0] + figure[1])
     flattening = 1.0 - figure[2] / equatorial_km
     if near is None:
-        levels, ellipse, block = first_guess(image, mask, flattening)
+        levels, ellipse, block = first_guess(image, mask, flattening, brightest_sky)
     else:
         levels, ellipse, block = known_levels(image, mask), Ellipse(*near, 0.0, 0.0), NEAR_BLOCK
     sun = None

@@ -1,0 +1,186 @@
+"""The rendered frames that the judge is fitted to: what is drawn for each seed.
+
+Frames are drawn by ``simulate.random_scene`` at the mission's altitudes, at any altitude and as oblique
+close-ups, one in four from its shifted ranges, a third seen as a stretched 8-bit JPEG, half as pictures
+without a label. Some have many dark spots, later ones show ground kinder than Ceres', the last have many
+spots of any size. Seeds below 100000 belong to the fit; benchmarks use others.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from brightspot import ceres, simulate
+from brightspot.camera import Camera
+from brightspot.frame import Frame, locate
+
+ALTITUDES_KM = (46_000.0, 33_000.0, 22_000.0, 13_600.0, 4_400.0, 1_470.0)
+LAST_AT_MISSION_ALTITUDES = 1400
+"""Seeds to this one are drawn at the altitudes above, 15 % to either side, later ones at any of these."""
+
+ANY_KM = (1_000.0, 46_000.0)
+CLOSE_UP_KM = (350.0, 4_000.0)
+KINDS = len(ALTITUDES_KM) + 1
+PAIRED = 15
+"""In one of so many frames every spot has a close neighbour."""
+
+LAST_WITH_FEW_DARK = 6100
+"""Two in three of the later seeds have `MANY_DARK` dark spots; others have `FEW_DARK` in the mean."""
+
+MANY_DARK, FEW_DARK = 20, 2
+
+HELD_BACK, HELD_OF_LATER = range(7201, 7801), 6
+"""Frames held back for the calibration and what the record tells: these, and one in six of the later ones."""
+
+SMOOTH = range(7801, 9401)
+"""Frames with kinder ground than is believed of Ceres, down to craters on a plain: a judge that has seen only
+rough ground is not sure of a spot on a smooth one."""
+
+MANY_SIZES, SIZES_PX = 60, (3.0, 200.0)
+"""Later frames have so many spots of any size: torn deposits among them tell two places from two pieces."""
+
+FARTHER_KM = 20_000.0
+"""Pictures from farther away may be enlarged: there the whole disk fits half of the frame."""
+
+LOWEST_SUN_DEG = 78.0
+"""Greatest incidence in the middle of an oblique close-up."""
+
+CAMERA = Camera.framing_camera("FC2", 1)
+
+
+def as_jpeg(frame: Frame, rng: np.random.Generator) -> Frame:
+    """The frame as a stretched 8-bit JPEG: clipped blacks, bent scale, sharpened, each in a part of them."""
+    from PIL import Image
+    from scipy.ndimage import gaussian_filter
+
+    image = frame.image
+    if rng.random() < 0.3:
+        image = image + rng.uniform(0.2, 1.0) * (image - gaussian_filter(image, rng.uniform(0.8, 2.0)))
+    top = np.percentile(image, rng.uniform(98.0, 99.9)) * rng.uniform(1.0, 2.5)
+    black = 0.0
+    if rng.random() < 0.6:
+        # The sky's value and a little more, or a part of the ground where no sky is in view.
+        black = max(rng.uniform(0.0, 0.1) * top, float(np.percentile(image, rng.uniform(0.0, 5.0))))
+    bend = rng.uniform(0.75, 1.3) if rng.random() < 0.5 else 1.0
+    shown = 255.0 * np.clip((image - black) / (top - black), 0.0, 1.0) ** bend
+    buffer = io.BytesIO()
+    Image.fromarray(np.round(shown).astype(np.uint8)).save(buffer, "JPEG", quality=int(rng.integers(80, 97)))
+    image = np.asarray(Image.open(buffer), np.float32)
+    return replace(
+        frame, image=image, saturated=image >= 255, unit="display", mask=np.zeros(image.shape, bool)
+    )
+
+
+def oblique(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:
+    """The scene with the camera turned away from straight down, toward ground that is lit."""
+    middle = 0.5 * (scene.shape[1] - 1), 0.5 * (scene.shape[0] - 1)
+    to_limb = np.arcsin(ceres.MEAN_RADIUS_KM / (ceres.MEAN_RADIUS_KM + scene.altitude_km))
+    for _ in range(40):
+        pixels = np.tan(rng.uniform(0.3, 0.98) * to_limb) / CAMERA.mean_ifov_rad
+        side = rng.uniform(0.0, 2.0 * np.pi)
+        center = middle[0] + pixels * np.cos(side), middle[1] + pixels * np.sin(side)
+        turned = replace(scene, center_xy=center)
+        if float(simulate.viewing_geometry(turned).ground(*middle).incidence_deg) < LOWEST_SUN_DEG:
+            return turned
+    return scene
+
+
+def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
+    """The scene of a frame of the fit."""
+    kind = seed % KINDS
+    if kind < len(ALTITUDES_KM) and seed <= LAST_AT_MISSION_ALTITUDES:
+        altitude = ALTITUDES_KM[kind] * float(rng.uniform(0.85, 1.15))
+    else:
+        bounds = ANY_KM if kind < len(ALTITUDES_KM) else CLOSE_UP_KM
+        altitude = float(np.exp(rng.uniform(*np.log(bounds))))
+    scene = simulate.random_scene(seed, altitude, shifted=seed % 4 == 3)
+    if rng.random() < 0.5:
+        # Wider than is believed of Ceres: a judge that has seen only one kind of ground trusts it.
+        scene = replace(
+            scene,
+            roughness=float(rng.uniform(0.5, 3.5)),
+            crater_density=float(rng.uniform(0.6, 2.5)),
+            relief_strength=float(rng.uniform(0.7, 1.6)),
+            psf_fwhm_px=float(rng.uniform(1.1, 2.4)),
+        )
+    if seed in SMOOTH:
+        scene = on_smooth_ground(scene, rng)
+    if altitude < 8_000.0 and rng.random() < 0.4:
+        scene = replace(scene, random_spot_diameter_px=(8.0, 250.0), random_spots=6)
+    if seed % PAIRED == 0:
+        scene = replace(scene, random_spots=24, pair_fraction=1.0)
+    if has_many_dark(seed):
+        scene = replace(scene, dark_spots=MANY_DARK)
+    if seed >= SMOOTH.stop:
+        scene = replace(scene, random_spots=MANY_SIZES, random_spot_diameter_px=SIZES_PX)
+    return scene if kind < len(ALTITUDES_KM) else oblique(scene, rng)
+
+
+def on_smooth_ground(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:
+    """The scene with little or no relief between craters, and craters, walls and mottling of any strength."""
+    return replace(
+        scene,
+        roughness=float(max(rng.uniform(-0.3, 0.8), 0.0)),
+        relief_strength=float(rng.uniform(0.5, 1.4)),
+        crater_density=float(np.exp(rng.uniform(*np.log([0.2, 2.0])))),
+        crater_slope=float(rng.uniform(1.6, 2.8)),
+        min_crater_px=float(rng.uniform(1.5, 4.0)),
+        fresh_fraction=float(rng.uniform(0.02, 0.4)),
+        wall_streaks=float(rng.uniform(0.0, 0.4)),
+        mottling=float(rng.uniform(0.0, 0.1)),
+    )
+
+
+def has_many_dark(seed: int) -> bool:
+    """Whether the frame of a seed has many dark spots."""
+    return LAST_WITH_FEW_DARK < seed < SMOOTH.start and seed % 3 > 0
+
+
+def held_back(seed: np.ndarray) -> np.ndarray:
+    """Which frames nothing but the calibration is fitted to, (n,) bool."""
+    later = (seed >= SMOOTH.start) & (seed % HELD_OF_LATER == 0)
+    return later | (seed >= HELD_BACK.start) & (seed < HELD_BACK.stop)
+
+
+def fitting_frame(seed: int) -> tuple[Frame, pd.DataFrame]:
+    """A frame of the fit and its truth."""
+    rng = np.random.default_rng([seed, 31])
+    rendered = simulate.render(fitting_scene(seed, rng))
+    frame, truth = rendered.frame, rendered.truth
+    if rng.random() < 0.35:
+        frame = as_jpeg(frame, rng)
+    if rng.random() < 0.5:
+        far = rendered.scene.altitude_km > FARTHER_KM
+        if frame.unit == "display" and far and rng.random() < 0.4:
+            frame, truth = twofold(frame, truth)
+        # Where no limb can be fitted, a disk has no geometry either: the judge has to have seen that too.
+        frame = unlabelled(frame) if seed % 5 else replace(frame, geometry=None)
+    return frame, truth
+
+
+def twofold(frame: Frame, truth: pd.DataFrame) -> tuple[Frame, pd.DataFrame]:
+    """The middle of a picture enlarged two-fold, as distant disks are published; without geometry."""
+    from PIL import Image
+
+    rows, columns = frame.shape
+    y, x = rows // 4, columns // 4
+    middle = np.s_[y : y + rows // 2, x : x + columns // 2]
+    small = Image.fromarray(frame.image[middle].astype(np.uint8))
+    image = np.asarray(small.resize((columns, rows), Image.Resampling.BICUBIC), np.float32)
+    wide = replace(
+        frame, image=image, saturated=image >= 255, mask=np.zeros(image.shape, bool), geometry=None
+    )
+    truth = truth.assign(
+        x=2.0 * (truth["x"] - x) + 0.5, y=2.0 * (truth["y"] - y) + 0.5, diameter_px=2.0 * truth["diameter_px"]
+    )
+    inside = truth["x"].between(-0.5, columns - 0.5) & truth["y"].between(-0.5, rows - 0.5)
+    return wide, truth[inside].reset_index(drop=True)
+
+
+def unlabelled(frame: Frame) -> Frame:
+    """The frame as a picture of which nothing is told: its geometry is the limb's, if it has one."""
+    return locate(replace(frame, geometry=None, scale=None, label={}, start_time=None, notes=()))
