@@ -21,7 +21,7 @@ ALTITUDES_KM = (33_000.0, 22_000.0, 13_600.0, 4_400.0, 1_470.0)
 PHASES_DEG = (10.0, 40.0, 70.0, 100.0)
 CLOSE_KM = 8_000.0
 INCIDENCE_IN_THE_MIDDLE_DEG = 60.0
-SETS = ("tuning", "fit", "nominal", "shifted", "pairs")
+SETS = ("tuning", "fit", "nominal", "shifted", "smooth", "pairs")
 
 SHIFTED_JPEG_QUALITY = 75
 FIT_JPEG_QUALITY = 88
@@ -63,6 +63,8 @@ def entries(name: str) -> list[Entry]:
     if name == "shifted":
         scenes = [shifted(scene) for scene in _grid(210_000, 1)]
         return [Entry(name, scene, ("img", "jpg"), SHIFTED_JPEG_QUALITY) for scene in scenes]
+    if name == "smooth":
+        return [Entry(name, replace(scene, roughness=0.0)) for scene in _grid(230_000, 1)]
     if name == "pairs":
         return [Entry(name, _pairs(220_000 + k)) for k in range(10)]
     raise SystemExit(f"no set {name!r}: take one of {', '.join(SETS)}")

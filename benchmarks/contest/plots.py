@@ -34,7 +34,7 @@ def _save(figure: Figure, path: Path) -> Path:
 
 
 def by_group(table: pd.DataFrame, path: Path) -> Path:
-    """F1, recall and precision of each finder on nominal ground, F1 on shifted ground."""
+    """F1, recall and precision of each finder on nominal ground, F1 on shifted and smooth ground."""
     names = tables.order(table)[::-1]
     best = table[table["altitude_km"] == 0].set_index(["finder", "group"])
     figure = Figure(figsize=(8.5, 0.36 * len(names) + 1.6), layout="constrained")
@@ -50,10 +50,11 @@ def by_group(table: pd.DataFrame, path: Path) -> Path:
     ax.plot(of("nominal", "f1"), y, "o", color=BLUE, markersize=8, label="F1")
     ax.plot(of("shifted", "f1"), y, "s", color=ORANGE, markersize=6, label="F1, shifted ground")
     ax.plot(of("shifted JPEG", "f1"), y, "^", color=PINK, markersize=6, label="F1, shifted ground, JPEG")
+    ax.plot(of("smooth", "f1"), y, "D", color=GREEN, markersize=5, label="F1, smooth ground")
     ax.set(yticks=y, yticklabels=names, xlim=(0, 1.01))
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
-    figure.legend(loc="outside upper center", ncols=5, frameon=False, fontsize=8.5)
+    figure.legend(loc="outside upper center", ncols=6, frameon=False, fontsize=8.5)
     return _save(figure, path)
 
 
@@ -102,7 +103,12 @@ def reliability(calibrated: pd.DataFrame, path: Path) -> Path:
     ax = figure.subplots()
     ax.fill_between([0, 1], [-0.07, 0.93], [0.07, 1.07], color="#eeeeee", zorder=0)
     ax.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1)
-    styles = {"nominal": (BLUE, "o-"), "shifted": (ORANGE, "s-"), "shifted JPEG": (PINK, "^-")}
+    styles = {
+        "nominal": (BLUE, "o-"),
+        "shifted": (ORANGE, "s-"),
+        "shifted JPEG": (PINK, "^-"),
+        "smooth": (GREEN, "D-"),
+    }
     for group, (color, style) in styles.items():
         bins = calibrated[(calibrated["group"] == group) & (calibrated["n"] >= tables.LEAST_IN_BIN)]
         ax.plot(bins["said"], bins["true"], style, color=color, label=group, markersize=6)

@@ -22,7 +22,7 @@ from contest.inputs import Inputs, prepare
 
 BRIGHTSPOT, WITHOUT_GEOMETRY = "brightspot", "brightspot, no label"
 OURS = (BRIGHTSPOT, WITHOUT_GEOMETRY)
-SETS = ("nominal", "shifted", "pairs")
+SETS = ("nominal", "shifted", "smooth", "pairs")
 MERGED_GAP_PX = 2.0
 """Spots are a merged pair where no more than this lies between their edges."""
 
@@ -143,7 +143,7 @@ def confidences(cache: Path) -> pd.DataFrame:
     ``right`` is 1, 0, or empty where a faint spot or a halo is the place.
     """
     parts = []
-    for name in ("nominal", "shifted"):
+    for name in ("nominal", "shifted", "smooth"):
         for case in cases(name, cache):
             try:
                 found = SpotFinder(keep_all=True)(read_frame(case.path)).catalog

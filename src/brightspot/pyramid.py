@@ -265,7 +265,7 @@ def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
 
 
 def _is_piece(old: Part, part: Part, k: int, ratio: np.ndarray) -> np.ndarray:
-    """Which finer rows are ragged and, with others about as bright, fill much of a coarse footprint, (n,) bool.
+    """Which finer rows (n,) are ragged and, with others about as bright, fill much of a coarse footprint.
 
     ``ratio`` (n,) is their brightness over the coarse level.
     """
