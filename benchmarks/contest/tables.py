@@ -105,7 +105,7 @@ def readme_part(
     """The README's part of the benchmark as markdown."""
     best = table.set_index(["finder", "group", "altitude_km"])
     lines = [
-        "| finder | input | precision | recall | F1 | F1 shifted | F1 shifted JPEG | F1 smooth | ms a frame |",
+        "| finder | input | precision | recall | F1 | shifted | shifted JPEG | smooth | ms a frame |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for finder in order(table):
