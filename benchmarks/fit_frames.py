@@ -41,7 +41,8 @@ SMOOTH = range(7801, 9401)
 rough ground is not sure of a spot on a smooth one."""
 
 MANY_SIZES, SIZES_PX = 60, (3.0, 200.0)
-"""Later frames have so many spots of any size: torn deposits among them tell two places from two pieces."""
+"""Later frames have so many spots of any size: torn deposits among them tell two places from two pieces. They
+are more mottled, noisier or more saturated, and struck by more cosmic rays than others."""
 
 FARTHER_KM = 20_000.0
 """Pictures from farther away may be enlarged: there the whole disk fits half of the frame."""
@@ -116,7 +117,14 @@ def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
     if has_many_dark(seed):
         scene = replace(scene, dark_spots=MANY_DARK)
     if seed >= SMOOTH.stop:
-        scene = replace(scene, random_spots=MANY_SIZES, random_spot_diameter_px=SIZES_PX)
+        scene = replace(
+            scene,
+            random_spots=MANY_SIZES,
+            random_spot_diameter_px=SIZES_PX,
+            mottling=float(rng.uniform(0.0, 0.15)),
+            cosmic_rays=float(rng.uniform(5.0, 200.0)),
+            exposure_level=float(np.exp(rng.uniform(*np.log([0.005, 0.6])))),
+        )
     return scene if kind < len(ALTITUDES_KM) else oblique(scene, rng)
 
 

@@ -8,8 +8,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
+import fit_frames
 import scoring
 from contest import frames
+
+from brightspot.simulate import Scene
 
 ROW = {
     "is_spot": True, "visible": True, "contrast": 2.0, "diameter_px": 6.0, "incidence_deg": 30.0,
@@ -141,3 +144,25 @@ def test_close_views_look_at_lit_ground():
             place = viewing_geometry(entry.scene).ground(511.5, 511.5)
             assert place.incidence_deg < 65.0
             assert place.emission_deg < 60.0
+
+
+def test_frames_of_the_fit_reach_from_plains_to_rough_ground():
+    def scenes(seeds: range) -> list[Scene]:
+        return [fit_frames.fitting_scene(seed, np.random.default_rng(seed)) for seed in seeds]
+
+    usual, smooth, later = (
+        scenes(range(1401, 1421)),
+        scenes(fit_frames.SMOOTH[:20]),
+        scenes(range(9401, 9421)),
+    )
+    assert max(s.roughness for s in smooth) <= 0.8 < max(s.roughness for s in usual)
+    assert min(s.roughness for s in smooth) == 0.0
+    assert {s.random_spots for s in later} == {fit_frames.MANY_SIZES}
+
+
+def test_frames_held_back_are_from_every_kind():
+    seeds = np.arange(1, 9801)
+    held = fit_frames.held_back(seeds)
+    assert held[:7200].sum() == 0
+    assert held[7200:7800].all()
+    assert held[7800:].mean() == pytest.approx(1 / fit_frames.HELD_OF_LATER, abs=0.001)
