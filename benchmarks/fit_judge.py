@@ -1,6 +1,6 @@
 """Refit the judge (``src/brightspot/judge.npz``) to rendered frames.
 
-    python benchmarks/fit_judge.py [--frames 9800] [--out src/brightspot/judge.npz]
+    python benchmarks/fit_judge.py [--frames 9750] [--out src/brightspot/judge.npz]
 
 The frames are those of ``fit_frames.py``. Needs scikit-learn, jax and optax (extra ``fit``).
 """
@@ -393,7 +393,7 @@ def drawn(first: int, frames: int) -> dict[str, np.ndarray]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=9800)
+    parser.add_argument("--frames", type=int, default=9750)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument(
         "--cache", type=Path, nargs="*", help="reuse candidates, or keep them in the one given (.npz)"

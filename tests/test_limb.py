@@ -270,21 +270,27 @@ def _bright_disc_on_even_ground():
     return (ground + np.random.default_rng(6).normal(scale=0.2, size=ground.shape)).astype(np.float32)
 
 
-def test_bright_disc_on_even_ground_is_no_body_in_the_sky():
-    image = _bright_disc_on_even_ground()
-    assert fit_limb(image).semi_major_px == pytest.approx(24.0, abs=0.3)
-    with pytest.raises(ScaleError, match="lit as well"):
-        fit_limb(image, brightest_sky=0.3)
-
-
-@pytest.mark.parametrize(("unit", "ground"), [("W m-2 sr-1", 100.0), ("display", 100.0), ("I/F", 30.0)])
-def test_the_finder_of_frames_knows_how_dark_the_sky_is(unit, ground):
+@pytest.mark.parametrize(
+    ("unit", "ground", "body"),
+    [
+        ("W m-2 sr-1", 100.0, False), ("I/F", 30.0, False), ("I/F", 5.0, True), ("display", 100.0, False),
+        ("display", 30.0, False), ("display", 10.0, True), ("DN", 1500.0, False), ("DN", 270.0, True),
+    ],
+)  # fmt: skip
+def test_bright_disc_on_lit_ground_is_no_body_in_the_sky(unit, ground, body):
     image = _bright_disc_on_even_ground() + np.float32(ground - 100.0)
+    found = fit_limb(image)
+    assert found.semi_major_px == pytest.approx(24.0, abs=0.3)
+    assert (found.sky, found.surface) == pytest.approx((ground, ground + 200.0), abs=1.0)
     frame = Frame(
         name="floor", path=None, image=image, mask=np.zeros(image.shape, bool),
         saturated=np.zeros(image.shape, bool), unit=unit,
     )  # fmt: skip
-    assert locate(frame).geometry is None
+    located = locate(frame)
+    assert (located.geometry is not None) == body
+    again = locate(located)
+    assert again.scale == located.scale
+    assert again.notes == located.notes
 
 
 def test_lumpy_body_is_refused():

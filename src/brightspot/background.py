@@ -41,6 +41,21 @@ SCATTER_FLOOR = 0.004
 """Scatter below which nothing is believed: flat fields are known to some 0.5 per cent."""
 
 
+SPIKE_SPREAD = 0.07
+"""Share of what a pixel has alone that its four neighbours have too: half of what a point shows through a PSF
+of 1.2 px, ``exp(-4 ln 2 / 1.2^2)`` = 0.146. What is narrower came not through the optics."""
+
+SPIKE_SIGMA, SPIKE_SHARE = 35.0, 0.15
+"""A pixel is mended where it stands out by so many times the noise (the neighbours' share is then known to
+three times theirs) and by this share of the light."""
+
+SPIKE_LIGHT = 0.1
+"""Noise follows the light down to this share of the bright surface's."""
+
+MOST_SPIKES = 0.001
+"""Share of the pixels that may be mended; a picture with more of them is no camera's."""
+
+
 class Background(NamedTuple):
     """Level and scatter on a mesh of blocks, and the levelled image.
 
@@ -90,6 +105,49 @@ def mesh_layout(shape: tuple[int, int], step: int = STEP) -> tuple[int, int, int
     """Rows and columns of the mesh and the corner (y0, x0) of its first block, centred on the image."""
     rows, columns = max(shape[0] // step, 1), max(shape[1] // step, 1)
     return rows, columns, max(shape[0] - rows * step, 0) // 2, max(shape[1] - columns * step, 0) // 2
+
+
+def without_spikes(
+    image: np.ndarray, usable: np.ndarray, pedestal: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take from single pixels what no light through the optics can be: cosmic rays, hot and dead pixels.
+
+    One of them on a spot would stand for its peak, and the spot for its surroundings.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        (rows, columns) float32.
+    usable : numpy.ndarray
+        (rows, columns) bool, False where a pixel says nothing.
+    pedestal : float
+        Value of no light.
+
+    Returns
+    -------
+    tuple
+        The image, a copy where anything was mended, and (n, 2) int32, rows and columns of what was.
+    """
+    from brightspot._kernels import background as kernels
+
+    nothing = np.empty((0, 2), np.int32)
+    sample = image[::16, ::16][usable[::16, ::16]]
+    if min(image.shape) < 5 or not sample.size:
+        return image, nothing
+    pedestal32 = np.float32(pedestal)
+    least = np.float32(SPIKE_LIGHT * (np.percentile(sample, 90.0) - pedestal))
+    if not least > 0.0:
+        return image, nothing
+    scaled = np.empty(image.size // 49 + image.shape[0] + image.shape[1] + 1, np.float32)
+    n = kernels.sample_noise(image, usable, pedestal32, least, 7, scaled)
+    if n == 0:
+        return image, nothing
+    noise = np.float32(SPIKE_SIGMA * 1.4826 * np.median(scaled[:n]))
+    mended, places = image.copy(), np.empty((int(MOST_SPIKES * image.size) + 1, 2), np.int32)
+    n = kernels.mend_spikes(
+        image, usable, pedestal32, least, noise, np.float32(SPIKE_SHARE), np.float32(SPIKE_SPREAD), mended, places
+    )
+    return (image, nothing) if n in (0, len(places)) else (mended, places[:n])
 
 
 def _only_noise(image: np.ndarray, usable: np.ndarray, block_mean: np.ndarray) -> bool:

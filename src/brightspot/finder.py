@@ -198,6 +198,7 @@ class SpotFinder:
         """
         import numpy as np
 
+        from brightspot.background import without_spikes
         from brightspot.catalog import empty_catalog, tabulate, to_full_resolution
         from brightspot.pyramid import (
             Part,
@@ -210,10 +211,11 @@ class SpotFinder:
         )
 
         parts: list[Part] = []
-        left = frame
+        image, _ = without_spikes(frame.image, ~frame.mask, _pedestal(frame))
+        mended = left = replace(frame, image=image)
         for factor, corner in binnings(frame.shape):
             # Large places with the small ones on them taken away, and once more as they are.
-            for source in (left, frame) if left is not frame else (frame,):
+            for source in (left, mended) if left is not mended else (mended,):
                 view = coarsen(source, factor, corner)
                 try:
                     background, candidates = self.candidates(view)
@@ -229,7 +231,7 @@ class SpotFinder:
                     if finished is not None:
                         to_full_resolution(finished[1], factor, corner)
                         new.append(Part(factor, corner, background, *finished))
-                parts = join_once(parts, new, as_is=source is frame)
+                parts = join_once(parts, new, as_is=source is mended)
             for part in parts:
                 if part.factor == factor:
                     left = without_spots(left, part)

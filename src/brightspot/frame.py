@@ -217,7 +217,8 @@ def locate(
         notes += placed.notes
     elif isinstance(limb, LimbFit):
         view = _limb_view(frame, limb, choice, notes)
-    return replace(frame, geometry=view, scale=choice, notes=tuple(notes), orientation_doubtful=doubtful)
+    once = tuple(dict.fromkeys(notes))  # a frame may be located again
+    return replace(frame, geometry=view, scale=choice, notes=once, orientation_doubtful=doubtful)
 
 
 GREATEST_DISAGREEMENT = 1.25
@@ -253,7 +254,8 @@ def _another_body(frame: Frame, scale_km: float | None, altitude_km: float | Non
 
 def _views(frame: Frame, kernels: Sequence[str | Path], notes: list[str]) -> list[ViewingGeometry]:
     """Geometry from SPICE and from the label, as far as they are to be had."""
-    views = [] if frame.geometry is None else [frame.geometry]
+    # A view that was fitted to the limb before is no view of its own.
+    views = [] if frame.geometry is None or frame.geometry.source == "limb" else [frame.geometry]
     if not kernels:
         return views
     if frame.camera is None or frame.filter_number is None:
@@ -331,11 +333,23 @@ def _place(frame: Frame, view: ViewingGeometry) -> _Placed:
     return _Placed(moved, False, seen, (note,))
 
 
-BRIGHTEST_CALIBRATED_SKY = 0.1
-"""Share of the lit surface's level that a calibrated frame's sky may have: stray light is a hundredth."""
+BRIGHTEST_SKY, BRIGHTEST_STRETCHED_SKY = 0.1, 0.3
+"""Share of the lit surface's level that the sky may have: stray light gives it a hundredth, the stretch of
+published pictures up to 0.26. On brighter ground a large bright spot would be taken for Ceres."""
 
-BRIGHTEST_SKY = {"display": 0.3, "DN": np.inf}
-"""The same where stretching (up to 0.26 in published pictures) or an unknown bias lifts the sky."""
+SMALL_DISK_PX = 80.0
+"""Radius in pixels below which stretched pictures are held to the smaller share: spots are seldom larger."""
+
+BRIGHTEST_RAW_SKY_DN = 1000.0
+"""Greatest level of the sky in raw counts: well above the bias (about 270 DN, recalled, unverified)."""
+
+
+def _in_the_sky(limb: LimbFit, unit: str) -> bool:
+    """Whether the disk that was found stands before a sky, not on lit ground."""
+    if unit == "DN":
+        return limb.sky < BRIGHTEST_RAW_SKY_DN
+    stretched = unit == "display" and limb.semi_major_px > SMALL_DISK_PX
+    return limb.sky < (BRIGHTEST_STRETCHED_SKY if stretched else BRIGHTEST_SKY) * limb.surface
 
 
 def _limb(frame: Frame, placed: _Placed | None) -> LimbFit | str:
@@ -347,10 +361,12 @@ def _limb(frame: Frame, placed: _Placed | None) -> LimbFit | str:
         x, y, _ = placed.view.limb(90)
         near = (float(x.mean()), float(y.mean()), float(np.hypot(x - x.mean(), y - y.mean()).mean()))
     try:
-        sky = BRIGHTEST_SKY.get(frame.unit, BRIGHTEST_CALIBRATED_SKY)
-        return fit_limb(frame.image, frame.mask, near=near, brightest_sky=sky)
+        limb = fit_limb(frame.image, frame.mask, near=near)
     except ScaleError as error:
         return str(error)
+    if near is None and not _in_the_sky(limb, frame.unit):
+        return "no limb in view: what lies around the brightest place is lit as well"
+    return limb
 
 
 def _limb_view(

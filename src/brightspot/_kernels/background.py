@@ -268,3 +268,92 @@ def block_scatter(smooth, cap, step, y0, x0, rows, columns):
             if count > zero:
                 out[j, i] = np.sqrt(total / count)
     return out
+
+
+@njit(**_OPTIONS)
+def sample_noise(image, usable, pedestal, least, step, out):
+    """Pixel noise over the root of the light, at every ``step``-th lit pixel; fills ``out``, returns how many.
+
+    ``least`` is the light from which a pixel is lit. What is left of 3 x 3 pixels when every surface of
+    third order is taken away: smooth ground and the optics leave little.
+    """
+    ny, nx = image.shape
+    n = 0
+    for y in range(1, ny - 1, step):
+        for x in range(1, nx - 1, step):
+            light = image[y, x] - pedestal
+            if not usable[y, x] or not light > least:
+                continue
+            four = image[y - 1, x] + image[y + 1, x] + image[y, x - 1] + image[y, x + 1]
+            corners = image[y - 1, x - 1] + image[y - 1, x + 1] + image[y + 1, x - 1] + image[y + 1, x + 1]
+            rest = abs(np.float32(4.0) * image[y, x] - np.float32(2.0) * four + corners) / np.float32(6.0)
+            out[n] = rest / np.sqrt(light)
+            n += 1
+    return n
+
+
+@njit(**_OPTIONS)
+def _ring_mean(image, y, x, reach):
+    """Mean of the pixels at the distance ``reach`` from (y, x), counted along rows and columns."""
+    total, count = np.float32(0.0), np.float32(0.0)
+    for j in range(y - reach, y + reach + 1):
+        for i in range(x - reach, x + reach + 1):
+            if max(abs(j - y), abs(i - x)) == reach:
+                total += image[j, i]
+                count += np.float32(1.0)
+    return total / count
+
+
+@njit(**_OPTIONS)
+def mend_spikes(image, usable, pedestal, least, noise, share, spread, mended, places):
+    """Replace pixels that stand out alone, bright or dark, by the mean of their four neighbours.
+
+    The ground under a pixel and its neighbours follows from the corners and the ring two pixels away. What
+    the pixel has above it is more than ``noise`` times the root of the light there and than ``share`` of
+    the light; what the neighbours have is less than ``spread`` of that.
+
+    Parameters
+    ----------
+    image, mended : (ny, nx) float32
+    usable : (ny, nx) bool
+        Windows with an unusable pixel are left out.
+    pedestal, least, noise, share, spread : float32
+        ``least``: the noise is not taken from less light than this.
+    places : (n, 2) int32
+        Filled with row and column of what was mended.
+
+    Returns
+    -------
+    int
+        How many were mended, n at most.
+    """
+    ny, nx = image.shape
+    found, quarter = 0, np.float32(0.25)
+    faintest = noise * np.sqrt(least)
+    flags = np.empty(nx, np.bool_)
+    for y in range(2, ny - 2):
+        up, here, down = image[y - 1], image[y], image[y + 1]
+        for x in range(2, nx - 2):
+            high = max(max(up[x], down[x]), max(here[x - 1], here[x + 1]))
+            low = min(min(up[x], down[x]), min(here[x - 1], here[x + 1]))
+            gap = max(here[x] - high, low - here[x])
+            flags[x] = gap > quarter * faintest
+        for x in range(2, nx - 2):
+            if not flags[x] or not usable[y - 2 : y + 3, x - 2 : x + 3].all():
+                continue
+            four = quarter * (up[x] + down[x] + here[x - 1] + here[x + 1])
+            far = _ring_mean(image, y, x, 2)
+            corners = np.float32(2.0) * _ring_mean(image, y, x, 1) - four
+            # A bowl or dome through corners (2 px^2 away) and ring (5.5): at the middle, and one pixel away.
+            bend = (corners - far) / np.float32(3.5)
+            alone = here[x] - corners - np.float32(2.0) * bend
+            beside = four - corners - bend
+            light = max(far - pedestal, least)
+            enough = max(noise * np.sqrt(light), share * light)
+            if abs(alone) > enough and beside * np.sign(alone) < spread * abs(alone):
+                if found == places.shape[0]:
+                    return found
+                mended[y, x] = four
+                places[found, 0], places[found, 1] = y, x
+                found += 1
+    return found

@@ -97,12 +97,8 @@ def _require_sky(image: np.ndarray, coarse: np.ndarray, levels: Levels, block: i
         raise ScaleError("no limb in view: Ceres fills the frame, or its sky is not dark")
 
 
-def first_guess(
-    image: np.ndarray, mask: np.ndarray, flattening: float, brightest_sky: float
-) -> tuple[Levels, Ellipse, int]:
+def first_guess(image: np.ndarray, mask: np.ndarray, flattening: float) -> tuple[Levels, Ellipse, int]:
     """Where the body is, from a reduced image.
-
-    ``brightest_sky`` is what the sky may have of the surface's level.
 
     Returns
     -------
@@ -119,8 +115,6 @@ def first_guess(
     while True:
         coarse = block_mean(image[top:bottom, left:right], mask[top:bottom, left:right], block)
         levels = find_levels(coarse)
-        if levels.sky > brightest_sky * levels.surface:
-            raise ScaleError("no limb in view: what lies around the brightest place is lit as well")
         _require_sky(image[top:bottom, left:right], coarse, levels, block)
         labels, n_regions = ndimage.label(np.nan_to_num(coarse, nan=-np.inf) > levels.threshold)
         if n_regions == 0:

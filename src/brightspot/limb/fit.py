@@ -84,6 +84,8 @@ class LimbFit:
     sun_camera : tuple of float or None
         Direction to the Sun where the disk's light was fitted with its limb: +x right, +y down, +z away from
         the viewer.
+    sky, surface : float
+        Levels of the sky and of the lit surface, in the image's unit.
     """
 
     center_x: float
@@ -99,6 +101,8 @@ class LimbFit:
     sun_azimuth_deg: float | None
     quality: str
     sun_camera: tuple[float, float, float] | None = None
+    sky: float = np.nan
+    surface: float = np.nan
 
 
 def fit_limb(
@@ -108,7 +112,6 @@ def fit_limb(
     figure: tuple[float, float, float] = ceres.RADII_KM,
     altitude_km: float | None = None,
     near: tuple[float, float, float] | None = None,
-    brightest_sky: float = np.inf,
 ) -> LimbFit:
     """Fit the projected figure of Ceres to the lit limb in an image.
 
@@ -126,9 +129,6 @@ def fit_limb(
     near : tuple of float, optional
         Centre x, y and radius (pixels) where the disk is known to be: it is not searched for, and its light
         is not fitted.
-    brightest_sky : float, optional
-        Greatest level of the sky as a share of the lit surface's, where zero is no light: what stands on
-        brighter ground is a bright spot, not a disk in the sky.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def fit_limb(
     equatorial_km = 0.5 * (figure[0] + figure[1])
     flattening = 1.0 - figure[2] / equatorial_km
     if near is None:
-        levels, ellipse, block = first_guess(image, mask, flattening, brightest_sky)
+        levels, ellipse, block = first_guess(image, mask, flattening)
     else:
         levels, ellipse, block = known_levels(image, mask), Ellipse(*near, 0.0, 0.0), NEAR_BLOCK
     sun = None
@@ -185,6 +185,8 @@ def fit_limb(
         sun_azimuth_deg=None if sun is None else float(np.rad2deg(np.arctan2(sun[0], -sun[1])) % 360.0),
         quality="good" if error < 0.01 else "fair" if error < 0.03 else "poor",
         sun_camera=None if light is None else (float(light.sun[0]), float(light.sun[1]), float(light.sun[2])),
+        sky=levels.sky,
+        surface=levels.surface,
     )
 
 
