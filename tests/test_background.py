@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from brightspot._kernels import background as kernels
-from brightspot.background import HALF_WINDOW, SCATTER_FLOOR, STEP, estimate_background, mesh_layout
+from brightspot.background import (
+    HALF_WINDOW,
+    SCATTER_FLOOR,
+    STEP,
+    estimate_background,
+    mesh_layout,
+    without_spikes,
+)
 from brightspot.errors import BrightspotError
 from brightspot.photometry import disk_function
 
@@ -382,3 +389,76 @@ def test_at_takes_the_nearest_block_and_holds_the_edge():
         0,
     ]
     assert background.at(mesh, np.array([0.0, 83.0]), np.array([0.0, 69.0])).tolist() == [0, 79]
+
+
+def bumpy(shape=(200, 240), noise=0.01, seed=4):
+    """Ground of 100 with relief and mottling seen through a PSF, and pixel noise."""
+    rng = np.random.default_rng(seed)
+    relief = ndimage.gaussian_filter(rng.normal(size=shape), 1.5)
+    ground = 100.0 * (1.0 + 0.1 * relief / relief.std())
+    return (ground * (1.0 + noise * rng.normal(size=shape))).astype(np.float32)
+
+
+def test_lone_pixels_are_mended_and_nothing_else():
+    image = bumpy()
+    places = np.array([(20, 30), (21, 90), (77, 120), (150, 33), (197, 2)])
+    hit = image.copy()
+    hit[tuple(places.T)] += np.array([60.0, 400.0, 90.0, -80.0, 5000.0], np.float32)
+    mended, found = without_spikes(hit, np.ones(image.shape, bool))
+    assert sorted(map(tuple, found.tolist())) == sorted(map(tuple, places.tolist()))
+    y, x = places.T
+    four = (hit[y - 1, x] + hit[y + 1, x] + hit[y, x - 1] + hit[y, x + 1]) / 4
+    assert mended[y, x] == pytest.approx(four, rel=1e-5)
+    mended[y, x] = hit[y, x]
+    assert np.array_equal(mended, hit)
+
+
+@pytest.mark.parametrize("fwhm", [1.2, 1.4, 2.0, 3.0])
+@pytest.mark.parametrize("shift", [0.0, 0.3, 0.5])
+def test_points_seen_through_a_psf_are_left(fwhm, shift):
+    image = bumpy(noise=0.003)
+    y, x = np.indices(image.shape)
+    for k, strength in enumerate((30.0, 100.0, 1000.0)):
+        r2 = (y - 50 - 40 * k - shift) ** 2 + (x - 100 - shift) ** 2
+        image += np.float32(strength) * np.exp(-4 * np.log(2) * r2 / fwhm**2).astype(np.float32)
+    mended, found = without_spikes(image, np.ones(image.shape, bool))
+    assert mended is image
+    assert len(found) == 0
+
+
+@pytest.mark.parametrize("strength", [1.0, 8.0])
+def test_a_spike_on_a_spot_is_mended(strength):
+    """It stood for the peak, and what was left of the spot for its surroundings."""
+    image = bumpy(noise=0.003)
+    y, x = np.indices(image.shape)
+    cover = np.clip(3.5 - np.hypot(y - 100.2, x - 120.4), 0.0, 1.0)
+    image *= 1.0 + ndimage.gaussian_filter(0.8 * cover, 0.6).astype(np.float32)
+    hit = image.copy()
+    hit[101, 121] += 100.0 * strength
+    mended, found = without_spikes(hit, np.ones(image.shape, bool))
+    assert found.tolist() == [[101, 121]]
+    assert mended[101, 121] == pytest.approx(image[101, 121], rel=0.06)
+
+
+def test_pictures_of_spikes_only_are_left():
+    image = np.where(np.random.default_rng(3).random((128, 128)) < 0.05, 500.0, 100.0).astype(np.float32)
+    mended, found = without_spikes(image, np.ones(image.shape, bool))
+    assert mended is image
+    assert len(found) == 0
+
+
+@pytest.mark.parametrize("shape", [(200, 240), (128, 131), (97, 64), (5, 5)])
+def test_mending_follows_flips_and_scale(shape):
+    image = bumpy(shape)
+    rng = np.random.default_rng(8)
+    places = rng.integers(0, shape, (6, 2))
+    image[tuple(places.T)] += rng.uniform(30.0, 300.0, 6).astype(np.float32)
+    usable = rng.random(shape) < 0.999
+    mended, found = without_spikes(image, usable)
+    for turn in (np.fliplr, np.flipud, np.transpose):
+        again, same = without_spikes(np.ascontiguousarray(turn(image)), np.ascontiguousarray(turn(usable)))
+        assert len(same) == len(found)
+        assert np.allclose(again, turn(mended), rtol=1e-6)
+    double, same = without_spikes(2 * image + np.float32(50.0), usable, 50.0)
+    assert len(same) == len(found)
+    assert np.allclose(double, 2 * mended + 50.0, rtol=1e-5)

@@ -574,6 +574,18 @@ def test_hot_pixels_and_cosmic_rays_are_not_believed():
     assert len(table) == 0
 
 
+@pytest.mark.parametrize("hit", [1.0, 8.0])
+def test_a_spot_struck_by_a_cosmic_ray_is_as_it_was(hit):
+    """Its pixel would stand for the peak, too narrow for anything that came through the optics."""
+    picture = blobs()
+    once = SpotFinder(polarity="bright")(in_memory(picture)).catalog
+    x, y = once[["x_centroid", "y_centroid"]].round().astype(int).to_numpy().T
+    picture[y, x + 1] += hit * picture[y, x + 1]
+    struck = SpotFinder(polarity="bright")(in_memory(picture)).catalog
+    assert len(once) == len(struck) == 3
+    assert struck["diameter_halfmax"].to_numpy() == pytest.approx(once["diameter_halfmax"].to_numpy(), rel=0.05)
+
+
 def test_a_spot_on_quiet_ground_is_believed():
     # Whatever the judge learns: a round spot of three times the light on quiet ground is a spot.
     scene = Scene(

@@ -271,28 +271,6 @@ def block_scatter(smooth, cap, step, y0, x0, rows, columns):
 
 
 @njit(**_OPTIONS)
-def sample_noise(image, usable, pedestal, least, step, out):
-    """Pixel noise over the root of the light, at every ``step``-th lit pixel; fills ``out``, returns how many.
-
-    ``least`` is the light from which a pixel is lit. What is left of 3 x 3 pixels when every surface of
-    third order is taken away: smooth ground and the optics leave little.
-    """
-    ny, nx = image.shape
-    n = 0
-    for y in range(1, ny - 1, step):
-        for x in range(1, nx - 1, step):
-            light = image[y, x] - pedestal
-            if not usable[y, x] or not light > least:
-                continue
-            four = image[y - 1, x] + image[y + 1, x] + image[y, x - 1] + image[y, x + 1]
-            corners = image[y - 1, x - 1] + image[y - 1, x + 1] + image[y + 1, x - 1] + image[y + 1, x + 1]
-            rest = abs(np.float32(4.0) * image[y, x] - np.float32(2.0) * four + corners) / np.float32(6.0)
-            out[n] = rest / np.sqrt(light)
-            n += 1
-    return n
-
-
-@njit(**_OPTIONS)
 def _ring_mean(image, y, x, reach):
     """Mean of the pixels at the distance ``reach`` from (y, x), counted along rows and columns."""
     total, count = np.float32(0.0), np.float32(0.0)
