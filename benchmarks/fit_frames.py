@@ -34,7 +34,8 @@ LAST_WITH_FEW_DARK = 6100
 MANY_DARK, FEW_DARK = 20, 2
 
 HELD_BACK, HELD_OF_LATER = range(7201, 7801), 6
-"""Frames held back for the calibration and what the record tells: these, and one in six of the later ones."""
+"""Frames held back for the calibration and what the record tells: these, and one in six of the later ones (of
+which none is drawn from the shifted ranges)."""
 
 SMOOTH = range(7801, 9401)
 """Frames with kinder ground than is believed of Ceres, down to craters on a plain: a judge that has seen only

@@ -577,7 +577,7 @@ def test_hot_pixels_and_cosmic_rays_are_not_believed():
 @pytest.mark.parametrize("hit", [1.0, 8.0])
 def test_a_spot_struck_by_a_cosmic_ray_is_as_it_was(hit):
     """Its pixel would stand for the peak, too narrow for anything that came through the optics."""
-    picture = blobs()
+    picture = blobs(256)
     once = SpotFinder(polarity="bright")(in_memory(picture)).catalog
     x, y = once[["x_centroid", "y_centroid"]].round().astype(int).to_numpy().T
     picture[y, x + 1] += hit * picture[y, x + 1]

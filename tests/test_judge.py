@@ -155,7 +155,7 @@ def ground_with_a_spot(dark: bool, other: bool = False) -> tuple[Background, Seg
     relief *= 0.1 / relief.std()
     yy, xx = np.mgrid[:256, :256]
     spot = np.exp(-0.5 * ((xx - 120) ** 2 + (yy - 100) ** 2) / 4.0**2)
-    contrast = (-0.5, 1.5) if dark else (1.5, -0.5)
+    contrast = (-0.7, 1.5) if dark else (1.5, -0.7)
     picture = 1.0 + relief + contrast[0] * spot + contrast[1] * other * np.roll(spot, 90, axis=0)
     picture = picture.astype(np.float32)
     background = estimate_background(picture, np.ones(picture.shape, bool))
