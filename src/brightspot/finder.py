@@ -211,8 +211,12 @@ class SpotFinder:
         )
 
         parts: list[Part] = []
-        image, _ = without_spikes(frame.image, ~frame.mask, _pedestal(frame))
-        mended = left = replace(frame, image=image)
+        image, spikes = without_spikes(frame.image, ~frame.mask, _pedestal(frame))
+        saturated = frame.saturated
+        if len(spikes):
+            saturated = saturated.copy()
+            saturated[tuple(spikes.T)] = False
+        mended = left = replace(frame, image=image, saturated=saturated)
         for factor, corner in binnings(frame.shape):
             # Large places with the small ones on them taken away, and once more as they are.
             for source in (left, mended) if left is not mended else (mended,):

@@ -94,8 +94,8 @@ SHARPEST = 0.19
 
 LEAST_GLANCE = -4.0
 """Log-odds at a first glance, from what an object is in itself, below which its surroundings are not looked
-at. On frames held back nine bright spots in ten pass, faint ones included, and one slope in seven; of dark
-ones, which few features tell from shadows, three in ten and one in 200."""
+at. On frames held back nine bright spots in ten pass, faint ones included, and one slope in six; of dark
+ones, which few features tell from shadows, three in ten and one in 170."""
 
 LEAST_TREES = -3.5
 """Log-odds of the trees below which a place is not looked at by the network. On frames held back 3 spots in
@@ -119,8 +119,8 @@ On frames held back 0.2, 0.35 and 0.5 differ by 0.001 of average precision, 0 co
 LEAST_PARTED = -0.5
 """Log-odds above which a top is a place of its own beside a higher one.
 
-On frames held back (1,271 pairs, 32,604 pieces) 805 pairs and 71 pieces pass at 0, 859 and 116 here, 907 and 201
-at -1: from there on two places more cost four pieces told twice.
+On frames held back (1,271 pairs, 32,604 pieces) 805 pairs and 71 pieces pass at 0, 859 and 116 here, 907 and
+201 at -1: from there on two places more cost four pieces told twice.
 """
 
 

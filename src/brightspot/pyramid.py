@@ -255,7 +255,8 @@ def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
         share = ratio / against
         rival = rows["_believed"][k] | ~old.rows["_believed"]
         distinct = np.where(bright, share > DISTINCT, share < 1.0 / DISTINCT)
-        distinct &= ~_is_piece(old, part, k, ratio)
+        beside = np.flatnonzero(near)
+        distinct[beside] &= ~_are_pieces(old, part, k, beside, ratio)
         keep &= ~near | ~rival | distinct
         # One place, which is so wide that its level followed it in the finer view.
         keep &= ~(_same_centre(old, part, k) & _fills(old, part, k) & rival)
@@ -264,16 +265,16 @@ def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
     return keep
 
 
-def _is_piece(old: Part, part: Part, k: int, ratio: np.ndarray) -> np.ndarray:
-    """Which finer rows (n,) are ragged and, with others about as bright, fill much of a coarse footprint.
+def _are_pieces(old: Part, part: Part, k: int, which: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """Which of the finer rows ``which`` (m,) are ragged and, with others as bright, fill much of a coarse one.
 
-    ``ratio`` (n,) is their brightness over the coarse level.
+    ``ratio`` (n,) is the finer rows' brightness over the coarse level.
     """
-    around = _pieces(old, part, k)
+    on_it = np.flatnonzero(_pieces(old, part, k))
     strength = np.abs(np.log(np.maximum(ratio, 1e-3)))
-    alike = around & (strength[None, :] > strength[:, None] - np.log(DISTINCT))
-    filled = alike @ (old.rows["diameter_halfmax"] / part.rows["diameter_halfmax"][k]) ** 2
-    return (alike.sum(axis=1) > 1) & (filled >= PIECES_SHARE) & (old.rows["elongation"] > ROUND)
+    alike = strength[on_it][None, :] > strength[which][:, None] - np.log(DISTINCT)
+    filled = alike @ (old.rows["diameter_halfmax"][on_it] / part.rows["diameter_halfmax"][k]) ** 2
+    return (old.rows["elongation"][which] > ROUND) & (alike.sum(axis=1) > 1) & (filled >= PIECES_SHARE)
 
 
 def numbered(parts: list[Part], number: np.ndarray) -> list[Part]:
