@@ -266,7 +266,7 @@ def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
 
 
 def _are_pieces(old: Part, part: Part, k: int, which: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-    """Which of the finer rows ``which`` (m,) are ragged and, with others as bright, fill much of a coarse one.
+    """Which of the finer rows ``which`` (m,) are ragged and, with others as bright, fill much of a place.
 
     ``ratio`` (n,) is the finer rows' brightness over the coarse level.
     """
