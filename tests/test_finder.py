@@ -203,6 +203,14 @@ def test_the_same_frame_gives_the_same_bytes():
         assert [d.catalog.to_csv() for d in pool.map(EVERYTHING, frames * 2)] == first * 2
 
 
+@pytest.mark.parametrize("kind", [">f4", "float64", "uint16"])
+def test_pixels_of_any_kind_give_the_same_catalog(kind):
+    picture = np.round(1000.0 * blobs()).astype(kind)
+    once = EVERYTHING(in_memory(picture.astype(np.float32), unit="DN")).catalog
+    other = EVERYTHING(replace(in_memory(picture, unit="DN"), image=picture)).catalog
+    pd.testing.assert_frame_equal(once, other)
+
+
 def test_the_frame_is_left_as_it_was():
     frame = in_memory(blobs())
     before = [a.copy() for a in (frame.image, frame.mask, frame.saturated)]

@@ -211,7 +211,8 @@ class SpotFinder:
         )
 
         parts: list[Part] = []
-        image, spikes = without_spikes(frame.image, ~frame.mask, _pedestal(frame))
+        image = np.ascontiguousarray(frame.image, np.float32)
+        image, spikes = without_spikes(image, ~frame.mask, _pedestal(frame))
         saturated = frame.saturated
         if len(spikes):
             saturated = saturated.copy()
