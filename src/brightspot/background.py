@@ -110,9 +110,10 @@ def mesh_layout(shape: tuple[int, int], step: int = STEP) -> tuple[int, int, int
 def without_spikes(
     image: np.ndarray, usable: np.ndarray, pedestal: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Take from single pixels what no light through the optics can be: cosmic rays, hot and dead pixels.
+    """Give single pixels that no light through the optics can have made the mean of their four neighbours.
 
-    One of them on a spot would stand for its peak, and the spot for its surroundings.
+    Cosmic rays, hot and dead pixels: one of them on a spot would stand for its peak, and the spot for its
+    surroundings.
 
     Parameters
     ----------
@@ -139,12 +140,17 @@ def without_spikes(
     if not least > 0.0 or not lit.any():
         return image, nothing
     noise_of_light = np.float32(SPIKE_SIGMA * 1.4826 * np.median(noise[lit] / np.sqrt(light[lit])))
-    mended, places = image.copy(), np.empty((int(MOST_SPIKES * image.size) + 1, 2), np.int32)
-    n = kernels.mend_spikes(
+    places = np.empty((int(MOST_SPIKES * image.size) + 1, 2), np.int32)
+    n = kernels.find_spikes(
         image, usable, np.float32(pedestal), least, noise_of_light, np.float32(SPIKE_SHARE),
-        np.float32(SPIKE_SPREAD), mended, places,
+        np.float32(SPIKE_SPREAD), places,
     )  # fmt: skip
-    return (image, nothing) if n in (0, len(places)) else (mended, places[:n])
+    if n in (0, len(places)):
+        return image, nothing
+    y, x = places[:n].T
+    mended = image.copy()
+    mended[y, x] = 0.25 * (image[y - 1, x] + image[y + 1, x] + image[y, x - 1] + image[y, x + 1])
+    return mended, places[:n]
 
 
 def _pixel_noise(image: np.ndarray, usable: np.ndarray, pedestal: float) -> tuple[np.ndarray, np.ndarray]:

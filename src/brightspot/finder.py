@@ -198,7 +198,6 @@ class SpotFinder:
         """
         import numpy as np
 
-        from brightspot.background import without_spikes
         from brightspot.catalog import empty_catalog, tabulate, to_full_resolution
         from brightspot.pyramid import (
             Part,
@@ -211,19 +210,15 @@ class SpotFinder:
         )
 
         parts: list[Part] = []
-        image = np.ascontiguousarray(frame.image, np.float32)
-        image, spikes = without_spikes(image, ~frame.mask, _pedestal(frame))
-        saturated = frame.saturated
-        if len(spikes):
-            saturated = saturated.copy()
-            saturated[tuple(spikes.T)] = False
-        mended = left = replace(frame, image=image, saturated=saturated)
+        pedestal = _pedestal(frame)
+        mended = left = _mended(frame, pedestal)
         for factor, corner in binnings(frame.shape):
             # Large places with the small ones on them taken away, and once more as they are.
             for source in (left, mended) if left is not mended else (mended,):
                 view = coarsen(source, factor, corner)
                 try:
-                    background, candidates = self.candidates(view)
+                    known = pedestal if factor == 1 else None
+                    background, candidates = self.candidates(view, pedestal=known)
                 except NothingLit:
                     if factor == 1:
                         raise
@@ -255,7 +250,9 @@ class SpotFinder:
         catalog = tabulate(frame, {name: np.asarray(column)[order] for name, column in merged.items()})
         return Detection(frame, catalog, labels, finest, self, parts=tuple(parts))
 
-    def candidates(self, frame: Frame, *, every: bool = False) -> tuple[Background, list[Candidates]]:
+    def candidates(
+        self, frame: Frame, *, every: bool = False, pedestal: float | None = None
+    ) -> tuple[Background, list[Candidates]]:
         """Everything that stands out, before it is judged.
 
         Parameters
@@ -264,6 +261,8 @@ class SpotFinder:
             As `read_frame` gives it.
         every : bool
             Look at the surroundings of hopeless ones too.
+        pedestal : float, optional
+            Value of no light; by default looked for in the frame.
 
         Returns
         -------
@@ -283,7 +282,8 @@ class SpotFinder:
                 "carry; use relative30 or ksigma"
             )
         disk, allowed, light = self._lighting(frame)
-        background = estimate_background(frame.image, ~frame.mask, disk=disk, pedestal=_pedestal(frame))
+        pedestal = _pedestal(frame) if pedestal is None else pedestal
+        background = estimate_background(frame.image, ~frame.mask, disk=disk, pedestal=pedestal)
         searched = np.isfinite(background.level)
         if allowed is not None:
             searched &= allowed
@@ -424,6 +424,19 @@ class SpotFinder:
         return peak - rms <= limit if dark else peak + rms >= limit
 
 
+def _mended(frame: Frame, pedestal: float) -> Frame:
+    """The frame as float32 with its spikes mended; what was one is not saturated."""
+    import numpy as np
+
+    from brightspot.background import without_spikes
+
+    image = np.ascontiguousarray(frame.image, np.float32)
+    image, spikes = without_spikes(image, ~frame.mask, pedestal)
+    saturated = frame.saturated.copy()
+    saturated[tuple(spikes.T)] = False
+    return replace(frame, image=image, saturated=saturated)
+
+
 def _pedestal(frame: Frame) -> float:
     """Value of no light: bias of raw counts, black level of pictures; calibrated frames have none.
 
@@ -440,5 +453,6 @@ def _pedestal(frame: Frame) -> float:
         off = off[: sky.shape[0], : sky.shape[1]] & ~frame.mask[step // 2 :: step, step // 2 :: step]
         if off.sum() > 50:
             return float(np.median(sky[off]))
-    seen = frame.image[~frame.mask]
-    return float(np.percentile(seen, 1.0)) if frame.unit == "DN" and seen.size else 0.0
+    if frame.unit != "DN" or frame.mask.all():
+        return 0.0
+    return float(np.percentile(frame.image[~frame.mask], 1.0))

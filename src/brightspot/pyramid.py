@@ -160,9 +160,9 @@ def join_once(finer: list[Part], coarse: list[Part], *, as_is: bool) -> list[Par
 
     A coarse footprint that a finer one fills to a third is the same place and is left out, unless the finer
     one is so wide that its own level followed it; and so is one around a finer one that has been taken away:
-    the flanks of that. Within and around a footprint that stays, finer rows stay
-    only where they stand out from it as well: a fragment of it, or its rim against a level that it has
-    itself raised, does not. Where several finer rows fill much of one found in the frame ``as_is``, with no
+    the flanks of that. Within and around a footprint that stays, finer rows stay only where they stand out
+    from it as well: a fragment of it, its rim against a level that it has itself raised, or one of several
+    ragged pieces does not. Where several finer rows fill much of one found in the frame ``as_is``, with no
     spots taken away, they are pieces of it, however bright. What is believed gives way only to what is
     believed too.
     """

@@ -283,8 +283,8 @@ def _ring_mean(image, y, x, reach):
 
 
 @njit(**_OPTIONS)
-def mend_spikes(image, usable, pedestal, least, noise, share, spread, mended, places):
-    """Replace pixels that stand out alone, bright or dark, by the mean of their four neighbours.
+def find_spikes(image, usable, pedestal, least, noise, share, spread, places):
+    """Pixels that stand out alone, bright or dark.
 
     The ground under a pixel and its neighbours follows from the corners and the ring two pixels away. What
     the pixel has above it is more than ``noise`` times the root of the light there and than ``share`` of
@@ -292,18 +292,18 @@ def mend_spikes(image, usable, pedestal, least, noise, share, spread, mended, pl
 
     Parameters
     ----------
-    image, mended : (ny, nx) float32
+    image : (ny, nx) float32
     usable : (ny, nx) bool
         Windows with an unusable pixel are left out.
     pedestal, least, noise, share, spread : float32
         ``least``: the noise is not taken from less light than this.
     places : (n, 2) int32
-        Filled with row and column of what was mended.
+        Filled with row and column of each.
 
     Returns
     -------
     int
-        How many were mended, n at most.
+        How many there are, n at most.
     """
     ny, nx = image.shape
     found, quarter = 0, np.float32(0.25)
@@ -331,7 +331,6 @@ def mend_spikes(image, usable, pedestal, least, noise, share, spread, mended, pl
             if abs(alone) > enough and beside * np.sign(alone) < spread * abs(alone):
                 if found == places.shape[0]:
                     return found
-                mended[y, x] = four
                 places[found, 0], places[found, 1] = y, x
                 found += 1
     return found
