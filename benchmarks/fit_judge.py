@@ -23,7 +23,7 @@ from sklearn.metrics import average_precision_score
 
 from brightspot.background import Background
 from brightspot.errors import NothingLit
-from brightspot.finder import SpotFinder
+from brightspot.finder import SpotFinder, mended
 from brightspot.frame import Frame
 from brightspot.judge import (
     FEATURES,
@@ -125,6 +125,7 @@ class Examples(NamedTuple):
 def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
     """Candidates of one frame and what they are; None where nothing is lit."""
     out = []
+    frame = mended(frame)
     for factor, corner in binnings(frame.shape):
         try:
             background, candidates = SpotFinder().candidates(coarsen(frame, factor, corner), every=True)

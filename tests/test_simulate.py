@@ -255,6 +255,30 @@ def test_craters_have_the_depth_asked_for():
         assert height[inside].max() < 0
 
 
+def test_where_ejecta_meet_the_brightest_shows():
+    from brightspot._kernels import ground as kernels
+    from brightspot.simulate.surface import WEAR_LEVELS, crater_profiles
+
+    ground = _flat_patch()
+    profiles, erase = crater_profiles()
+    aside = np.array([1.0, 4.0 / BODY_KM[0], 0.0])
+    centers = np.array([[1.0, 0.0, 0.0], aside / np.linalg.norm(aside)])
+    numbers = np.array([[3.0, 0.0, 0.95, 0.22, 0.0, 0.5], [4.0, 0.0, 0.95, 0.18, 0.3, 0.7]])
+
+    def albedo(which):
+        out, height = np.full(ground.shape, 1.1, np.float32), np.zeros(ground.shape, np.float32)
+        n = len(which)
+        kernels.add_craters(
+            height, out, ground.frame, ground.grid, BODY_KM, centers[which], numbers[which],
+            np.zeros((n, 8)), np.full(n, WEAR_LEVELS - 1), np.full(n, np.nan), profiles, erase,
+        )  # fmt: skip
+        return out
+
+    one, other = albedo([0]), albedo([1])
+    assert one.max() > 1.3 and other.max() > 1.25 and ((one > 1.15) & (other > 1.15)).any()
+    np.testing.assert_array_equal(albedo([0, 1]), np.maximum(one, other))
+
+
 def test_same_ground_in_two_views():
     spots = replace(ROUGH, named_spots=False, noise=False, surface_seed=9)
     a, b = simulate.render(spots), simulate.render(replace(spots, seed=77, center_xy=(110.0, 115.0)))

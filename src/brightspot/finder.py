@@ -211,10 +211,10 @@ class SpotFinder:
 
         parts: list[Part] = []
         pedestal = _pedestal(frame)
-        mended = left = _mended(frame, pedestal)
+        whole = left = mended(frame, pedestal)
         for factor, corner in binnings(frame.shape):
             # Large places with the small ones on them taken away, and once more as they are.
-            for source in (left, mended) if left is not mended else (mended,):
+            for source in (left, whole) if left is not whole else (whole,):
                 view = coarsen(source, factor, corner)
                 try:
                     known = pedestal if factor == 1 else None
@@ -231,7 +231,7 @@ class SpotFinder:
                     if finished is not None:
                         to_full_resolution(finished[1], factor, corner)
                         new.append(Part(factor, corner, background, *finished))
-                parts = join_once(parts, new, as_is=source is mended)
+                parts = join_once(parts, new, as_is=source is whole)
             for part in parts:
                 if part.factor == factor:
                     left = without_spots(left, part)
@@ -424,12 +424,13 @@ class SpotFinder:
         return peak - rms <= limit if dark else peak + rms >= limit
 
 
-def _mended(frame: Frame, pedestal: float) -> Frame:
-    """The frame as float32 with its spikes mended; what was one is not saturated."""
+def mended(frame: Frame, pedestal: float | None = None) -> Frame:
+    """The frame as it is searched: float32, spikes mended; what was one is not saturated."""
     import numpy as np
 
     from brightspot.background import without_spikes
 
+    pedestal = _pedestal(frame) if pedestal is None else pedestal
     image = np.ascontiguousarray(frame.image, np.float32)
     image, spikes = without_spikes(image, ~frame.mask, pedestal)
     saturated = frame.saturated.copy()

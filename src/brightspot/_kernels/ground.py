@@ -383,6 +383,9 @@ def _angle_noise(angle, along, seed):
 def add_craters(height, albedo, frame, grid, body, centers, numbers, shapes, kinds, levels, profiles, erase):
     """Carve craters one after another, each wiping out part of what was there.
 
+    Where bright ejecta and streaks of several craters meet, the brightest shows: mixed, they are no brighter
+    than the freshest of them.
+
     Parameters
     ----------
     height, albedo : float32 (rows, columns)
@@ -403,6 +406,7 @@ def add_craters(height, albedo, frame, grid, body, centers, numbers, shapes, kin
         Weight of erasure against radius.
     """
     rows, columns = height.shape
+    ejecta = np.zeros_like(albedo)
     last = profiles.shape[1] - 2
     per_radius = (profiles.shape[1] - 1) / RELIEF_LIMIT
     inverse = np.empty((2, 2))
@@ -482,10 +486,11 @@ def add_craters(height, albedo, frame, grid, body, centers, numbers, shapes, kin
                         angle = np.arctan2(v, u) * 4.0
                         ray += 0.5 * min(d - 0.5, 1.0) * _angle_noise(angle, d * 1.5, pattern)
                     fade = np.exp(-0.9 * max(rho - 0.8, 0.0) ** 2) * max(1.0 - rho / PROFILE_LIMIT, 0.0)
-                    albedo[j, i] *= 1.0 + halo * fade * ray
+                    ejecta[j, i] = max(ejecta[j, i], halo * fade * ray)
                 if streak_wide and 0.55 < rho < 1.0:
                     angle = np.arctan2(v, u) * 14.0
                     bright = _angle_noise(angle, rho * 3.0, pattern + _ONE)
                     band = 1.0 - ((rho - 0.82) / 0.22) ** 2
                     if band > 0.0 and bright > 0.0:
-                        albedo[j, i] *= 1.0 + streak * band * bright
+                        ejecta[j, i] = max(ejecta[j, i], streak * band * bright)
+    albedo *= np.float32(1.0) + ejecta
