@@ -28,19 +28,26 @@ from brightspot.frame import Frame
 from brightspot.judge import (
     FEATURES,
     LEAST_GLANCE,
+    LEAST_PARTED,
     LEAST_TREES,
     MEASURED,
     NOT_LOOKED_AT,
     PAIR_FEATURES,
+    PAIR_TREES_SHARE,
     TREES_SHARE,
+    compressed,
     network_inputs,
     too_sharp,
     worth_a_look,
 )
-from brightspot.pairs import higher_beside, neighbours, pair_features, second_tops
+from brightspot.pairs import higher_beside, neighbours, pair_features, pair_patches, second_tops
 from brightspot.pyramid import binnings, coarsen
 from brightspot.segmentation import Segmentation, without_detached
 from brightspot.shading import look_patches
+
+LOOK_MIRRORED, PAIR_MIRRORED = (1, 2), (1,)
+"""Axes along which patches may lie either way: which end of the Sun's line is which is often not known, and
+pairs are shown with the higher top first."""
 
 BRIGHT_EJECTA = 0.15
 """Excess of halos that are neither spot nor slope in a stretched picture, where no contrast is known."""
@@ -108,8 +115,8 @@ class Examples(NamedTuple):
     """Candidates of one frame: features, label (1 spot, 0 not), polarity (1 dark), weight.
 
     ``looked`` tells of which candidates there are ``patches``: those that pass the first glance.
-    ``pairs`` and ``two`` are of tops with a higher one beside them, both on spots: what `pair_features`
-    gives, and whether these are two spots.
+    ``pairs``, ``pair_patches`` and ``two`` are of tops with a higher one beside them, both on spots: what the
+    functions of these names give, and whether these are two spots.
     """
 
     features: np.ndarray
@@ -119,6 +126,7 @@ class Examples(NamedTuple):
     looked: np.ndarray
     patches: np.ndarray
     pairs: np.ndarray
+    pair_patches: np.ndarray
     two: np.ndarray
 
 
@@ -184,15 +192,17 @@ def pair_examples(
     view: tuple[int, tuple[int, int]],
     *,
     dark: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Tops beside a higher one, both on spots: what `pair_features` gives, and whether on two.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tops beside a higher one, both on spots: features, patches, and whether on two.
 
     Second tops of objects count as one with them where they lie on no spot. ``view``: binning factor and
     the pixel where the first bin begins.
     """
-    if not len(truth):
-        return np.empty((0, len(PAIR_FEATURES)), np.float32), np.empty(0, bool)
     factor, corner = view
+    if not len(truth):
+        nobody = second_tops(background, found, np.empty(0, int), dark=dark)
+        none = pair_features(background, found, features, azimuth, nobody, dark=dark)
+        return none, pair_patches(background, nobody, dark=dark), np.empty(0, bool)
 
     def spot_at(yx: np.ndarray) -> np.ndarray:
         x, y = in_frame(yx, factor, corner)
@@ -207,12 +217,11 @@ def pair_examples(
     beside = np.flatnonzero(higher >= 0)
     seconds = second_tops(background, found, on_spot if factor == 1 else on_spot[:0], dark=dark)
     own = spot_at(seconds.place[:, :2])
-    rows = [
-        pair_features(background, found, features, azimuth, tops, dark=dark)
-        for tops in (neighbours(found, beside, higher[beside]), seconds)
-    ]
+    both = neighbours(found, beside, higher[beside]), seconds
+    rows = [pair_features(background, found, features, azimuth, tops, dark=dark) for tops in both]
+    patches = [pair_patches(background, tops, dark=dark).astype(np.float16) for tops in both]
     two = [spot[beside] != spot[higher[beside]], (own >= 0) & (own != spot[seconds.own])]
-    return np.concatenate(rows), np.concatenate(two)
+    return np.concatenate(rows), np.concatenate(patches), np.concatenate(two)
 
 
 def export(model: HistGradientBoostingClassifier) -> dict[str, np.ndarray]:
@@ -283,12 +292,17 @@ def fit_glance(rows: Rows) -> tuple[dict[str, np.ndarray], dict[str, object]]:
 
 
 def fit_pairs(
-    pairs: np.ndarray, two: np.ndarray, seed: np.ndarray
+    pairs: np.ndarray, patches: np.ndarray, two: np.ndarray, seed: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, object]]:
-    """Trees that part two places from the pieces of one; record with the errors on frames held back."""
+    """Trees and network that part two places from pieces; record with the errors on frames held back."""
     held = held_back(seed)
-    model = new_model("pair").fit(pairs[~held], two[~held])
-    said, right = model.predict(pairs[held]), two[held]
+    trees = new_model("pair").fit(pairs[~held], two[~held])
+    told, alike = compressed(pairs).astype(np.float32), np.ones(len(two))
+    network = fit_look.train(patches[~held], told[~held], two[~held], alike[~held], PAIR_MIRRORED)
+    look = fit_look.apply(network, patches[held], told[held], PAIR_MIRRORED)
+    by_trees, right = trees.decision_function(pairs[held]), two[held]
+    score = PAIR_TREES_SHARE * by_trees + look
+    said = score > LEAST_PARTED
     record = {
         "features": list(PAIR_FEATURES),
         "frames": len(np.unique(seed)),
@@ -296,8 +310,11 @@ def fit_pairs(
         "one": int((~two).sum()),
         "two_joined": round(float((~said[right]).mean()), 3),
         "one_parted": round(float(said[~right].mean()), 4),
+        "average_precision_trees": round(float(average_precision_score(right, by_trees)), 4),
+        "average_precision": round(float(average_precision_score(right, score)), 4),
     }
-    return export(model), record
+    arrays = {f"pair_{name}": array for name, array in export(trees).items()}
+    return arrays | {f"between_{name}": array for name, array in network.items()}, record
 
 
 class Rows(NamedTuple):
@@ -336,13 +353,14 @@ def fit_network(both: dict[str, Rows]) -> tuple[dict[str, np.ndarray], list[np.n
         told = network_inputs(rows.features[shown], dark=polarity == "dark")
         patches = rows.patches[shown[rows.looked]]
         parts.append((patches, told, rows.label[shown], rows.weight[shown]))
-    network = fit_look.train(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    together = (np.concatenate(part) for part in zip(*parts, strict=True))
+    network = fit_look.train(*together, LOOK_MIRRORED)
     looks = []
     for polarity, rows in both.items():
         seen = rows.looked & rows.held
         told = network_inputs(rows.features[seen], dark=polarity == "dark")
         looks.append(np.full(len(rows.label), np.nan))
-        looks[-1][seen] = fit_look.apply(network, rows.patches[seen[rows.looked]], told)
+        looks[-1][seen] = fit_look.apply(network, rows.patches[seen[rows.looked]], told, LOOK_MIRRORED)
     return {f"look_{name}": array for name, array in network.items()}, looks
 
 
@@ -432,8 +450,9 @@ def main() -> None:
     for (polarity, known), look in zip(both.items(), looks, strict=True):
         model, record[polarity] = calibrate(polarity, *known, look)
         arrays |= {f"{polarity}_{name}": array for name, array in model.items()}
-    model, record["pair"] = fit_pairs(rows["pairs"], rows["two"], rows["pair_seed"])
-    arrays |= {f"pair_{name}": array for name, array in model.items()}
+    known = (rows[name] for name in ("pairs", "pair_patches", "two", "pair_seed"))
+    pair, record["pair"] = fit_pairs(*known)
+    arrays |= pair
     np.savez_compressed(args.out, **arrays)
     args.out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB")

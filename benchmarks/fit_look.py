@@ -1,4 +1,4 @@
-"""Train the network that looks at candidates' surroundings; called by ``fit_judge.py``.
+"""Train the networks that look at candidates' surroundings and at pairs; called by ``fit_judge.py``.
 
 Needs jax and optax (extra ``fit``).
 """
@@ -21,16 +21,20 @@ KEPT = 0.7
 """Share of the values between convolutions and matrices that a step of the training keeps."""
 
 
-def first_weights(rng: np.random.Generator, width: int, told: int) -> dict[str, np.ndarray]:
-    """Weights before training, ``k`` convolutions, ``m`` matrices, ``b`` and ``c`` biases."""
+def first_weights(rng: np.random.Generator, size: tuple[int, int], told: int) -> dict[str, np.ndarray]:
+    """Weights before training, ``k`` convolutions, ``m`` matrices, ``b`` and ``c`` biases.
+
+    ``size`` of the patches, ``told`` so many numbers beside each.
+    """
 
     def drawn(*shape: int) -> np.ndarray:
         return rng.normal(0.0, np.sqrt(2.0 / np.prod(shape[:-1])), shape).astype(np.float32)
 
+    rows, columns = size
     for _ in MAPS:
-        width = (width + 1) // 2
+        rows, columns = (rows + 1) // 2, (columns + 1) // 2
     sizes = {"k1": (5, 5, 1, MAPS[0]), "k2": (3, 3, *MAPS[:2]), "k3": (3, 3, *MAPS[1:])}
-    sizes |= {"m1": (width * width * MAPS[2], HIDDEN[0]), "m2": (HIDDEN[0] + told, HIDDEN[1])}
+    sizes |= {"m1": (rows * columns * MAPS[2], HIDDEN[0]), "m2": (HIDDEN[0] + told, HIDDEN[1])}
     sizes |= {"m3": HIDDEN[1:]}
     weights = {name: drawn(*shape) for name, shape in sizes.items()}
     for name, shape in sizes.items():
@@ -64,11 +68,16 @@ def log_odds(weights, patches, told, kept=None):
 
 
 def train(
-    patches: np.ndarray, told: np.ndarray, label: np.ndarray, weight: np.ndarray, seed: int = 0
+    patches: np.ndarray,
+    told: np.ndarray,
+    label: np.ndarray,
+    weight: np.ndarray,
+    mirrored: tuple[int, ...],
+    seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Weights of the network, float16, with the scales of ``told`` (n, m); patches (n, rows, columns).
+    """Weights of a network, float16, with the scales of ``told`` (n, m); patches (n, rows, columns).
 
-    Mirrored at random: which end of the Sun's line is which is often not known.
+    Patches are ``mirrored`` at random along these axes: how they lie says nothing.
     """
     import jax
     import optax
@@ -76,7 +85,7 @@ def train(
     rng = np.random.default_rng(seed)
     middle, spread = scales(told)
     told = scaled(told, middle, spread)
-    weights = first_weights(rng, patches.shape[1], told.shape[1])
+    weights = first_weights(rng, patches.shape[1:], told.shape[1])
     steps = len(label) // BATCH
     adam = optax.adamw(optax.cosine_decay_schedule(RATE, steps * EPOCHS), weight_decay=DECAY)
     state = adam.init(weights)
@@ -96,7 +105,7 @@ def train(
         for n in range(steps):
             rows = order[n * BATCH : (n + 1) * BATCH]
             seen = patches[rows].astype(np.float32)
-            for axis in (1, 2):
+            for axis in mirrored:
                 if rng.random() < 0.5:
                     seen = np.flip(seen, axis)
             kept = (rng.random((BATCH, values), np.float32) < KEPT).astype(np.float32) / np.float32(KEPT)
@@ -107,10 +116,12 @@ def train(
     return out | {"middle": middle, "spread": spread}
 
 
-def apply(weights: dict[str, np.ndarray], patches: np.ndarray, told: np.ndarray) -> np.ndarray:
+def apply(
+    weights: dict[str, np.ndarray], patches: np.ndarray, told: np.ndarray, mirrored: tuple[int, ...]
+) -> np.ndarray:
     """Log-odds (n,) of patches and what is told of each, from what `train` gives.
 
-    The mean of a patch and of the same turned by half a turn, as in use.
+    The mean of a patch and of the same mirrored along all of the axes, as in use.
     """
     import jax
 
@@ -120,6 +131,6 @@ def apply(weights: dict[str, np.ndarray], patches: np.ndarray, told: np.ndarray)
     parts = [np.empty(0)]
     for n in range(0, len(told), 2000):
         batch, known = patches[n : n + 2000].astype(np.float32), told[n : n + 2000]
-        turned = judge(arrays, batch[:, ::-1, ::-1], known)
+        turned = judge(arrays, np.flip(batch, mirrored), known)
         parts.append(0.5 * (np.asarray(judge(arrays, batch, known)) + np.asarray(turned)))
     return np.concatenate(parts)

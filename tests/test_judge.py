@@ -1,5 +1,6 @@
 """Trees against recursion, the network against scipy, confidence on made-up ground."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -165,13 +166,15 @@ def ground_with_a_spot(dark: bool, other: bool = False) -> tuple[Background, Seg
 # ---------------------------------------------------------------- the network
 
 
-def network() -> dict[str, np.ndarray]:
+@functools.cache
+def network(kind: str) -> dict[str, np.ndarray]:
+    own = f"{kind}_"
     with np.load(HERE / "judge.npz", allow_pickle=False) as file:
-        return {name.removeprefix("look_"): file[name].astype(float) for name in file if name[:5] == "look_"}
+        return {name.removeprefix(own): file[name].astype(float) for name in file if name.startswith(own)}
 
 
-def look_slowly(patch: np.ndarray, told: np.ndarray) -> float:
-    w = network()
+def look_slowly(patch: np.ndarray, told: np.ndarray, kind: str = "look") -> float:
+    w = network(kind)
     maps = patch.astype(float)[None]
     for n in "123":
         kernel, bias = w["k" + n], w["b" + n]
@@ -251,15 +254,23 @@ def test_the_network_is_shown_what_the_trees_leave():
 # ---------------------------------------------------------------- two places or one
 
 
-def test_are_two_is_the_trees(monkeypatch):
+def test_are_two_is_the_trees_and_the_network(monkeypatch):
     rng = np.random.default_rng(4)
     rows = rng.uniform(0.0, 6.0, (50, len(PAIR_FEATURES))).astype(np.float32)
     rows[:, :3] = rng.uniform(0.0, 1.0, (50, 3))
+    rows[rng.random(rows.shape) < 0.05] = np.nan
+    patches = rng.normal(0.5, 0.5, (50, 17, 33)).astype(np.float32)
     model = judge("pair")
-    score = np.array([sum_slowly(row, model) for row in rows]) + model["base"]
+    trees = np.array([sum_slowly(row, model) for row in rows]) + model["base"]
+    told = np.sign(rows) * np.log1p(3.0 * np.abs(rows))
+    looks = [
+        0.5 * (look_slowly(p, t, "between") + look_slowly(p[::-1], t, "between"))
+        for p, t in zip(patches, told, strict=True)
+    ]
+    score = 0.5 * trees + looks
     least = float(np.sort(score)[[24, 25]].mean())
     for limit in (LEAST_PARTED, least):
         monkeypatch.setattr(station, "LEAST_PARTED", limit)
-        assert are_two(rows).tolist() == (score > limit).tolist()
-    assert 0 < are_two(rows).sum() < 50
-    assert are_two(rows[:0]).shape == (0,)
+        assert are_two(rows, patches).tolist() == (score > limit).tolist()
+    assert 0 < are_two(rows, patches).sum() < 50
+    assert are_two(rows[:0], patches[:0]).shape == (0,)

@@ -15,6 +15,7 @@ from brightspot.pairs import (
     merge_pieces,
     neighbours,
     pair_features,
+    pair_patches,
     part,
     second_tops,
     settle_places,
@@ -39,9 +40,8 @@ def disc(x, y, radius, size=128):
 
 
 def said_of(background: Background, found: Segmentation, features: np.ndarray, tops: Tops) -> np.ndarray:
-    return are_two(
-        pair_features(background, found, features, np.full(len(found.peak), np.nan), tops, dark=False)
-    )
+    rows = pair_features(background, found, features, np.full(len(found.peak), np.nan), tops, dark=False)
+    return are_two(rows, pair_patches(background, tops, dark=False))
 
 
 def sharpened(picture: np.ndarray) -> np.ndarray:
@@ -158,6 +158,7 @@ def test_no_objects_no_tops():
     features = np.zeros((2, len(FEATURES)), np.float32)
     rows = pair_features(background, found, features, np.zeros(2), tops, dark=False)
     assert rows.shape == (0, len(PAIR_FEATURES))
+    assert pair_patches(background, tops, dark=False).shape == (0, 17, 33)
     same, same_features = part(background, found, features, tops, np.empty(0, bool), dark=False)
     assert same is found
     assert same_features is features
@@ -179,6 +180,27 @@ def test_between_two_tops_is_the_lowest_on_the_line():
         line = ndimage.map_coordinates(picture, [y, x], order=1, mode="nearest")
         for column, expected in zip(seen.T[k : k + 3], (line[0], line[-1], line.min(axis=0)), strict=True):
             np.testing.assert_allclose(column, expected, atol=1e-5)
+
+
+def test_pairs_are_shown_from_top_to_top():
+    rng = np.random.default_rng(9)
+    ratio = rng.normal(size=(40, 50)).astype(np.float32)
+    smooth = rng.uniform(0.5, 2.0, (40, 50)).astype(np.float32)
+    place = np.column_stack([rng.integers(0, 40, 12), rng.integers(0, 50, 12)] * 2)
+    place[:, 2:] = np.clip(place[:, :2] + rng.integers(1, 8, (12, 2)), 0, [38, 48])
+    seen = np.empty((12, 17, 33), np.float32)
+    kernels.cut_pairs(ratio, smooth, -1, place, seen)
+    along, aside = np.meshgrid(np.arange(-10, 23), np.arange(-8, 9))
+    for (low_y, low_x, y, x), patch in zip(place, seen, strict=True):
+        dy, dx = low_y - y, low_x - x
+        at = y + (along * dy - aside * dx) / 12.0, x + (along * dx + aside * dy) / 12.0
+        expected = -ndimage.map_coordinates(ratio, at, order=1) / smooth[low_y, low_x]
+        np.testing.assert_allclose(patch, np.clip(expected, -3.0, 9.0), atol=1e-5)
+        assert patch[8, 22] == pytest.approx(np.clip(-ratio[low_y, low_x] / smooth[low_y, low_x], -3, 9))
+    mirrored = place * [1, -1, 1, -1] + [0, 49, 0, 49]
+    other = np.empty_like(seen)
+    kernels.cut_pairs(ratio[:, ::-1].copy(), smooth[:, ::-1].copy(), -1, mirrored, other)
+    np.testing.assert_allclose(other[:, ::-1], seen, atol=1e-5)
 
 
 def test_what_is_known_of_a_pair():
@@ -336,7 +358,7 @@ def test_what_is_not_believed_or_two_stays_apart(monkeypatch):
         (everything, everything),
         (nothing, nothing),
     ):
-        monkeypatch.setattr(station, "are_two", lambda rows, two=two: two[: len(rows)])
+        monkeypatch.setattr(station, "are_two", lambda rows, patches, two=two: two[: len(rows)])
         same, own, whole, origin = settle_places(
             background, found, features, np.full(4, np.nan), believed, dark=False, parting=False
         )
@@ -345,8 +367,25 @@ def test_what_is_not_believed_or_two_stays_apart(monkeypatch):
         np.testing.assert_array_equal(same.labels, found.labels)
         np.testing.assert_array_equal(same.saddle, found.saddle)
         np.testing.assert_array_equal(own, features)
-    monkeypatch.setattr(station, "are_two", lambda rows: np.zeros(len(rows), bool))
+    monkeypatch.setattr(station, "are_two", lambda rows, patches: np.zeros(len(rows), bool))
     _, _, whole, _ = settle_places(
         background, found, features, np.full(4, np.nan), everything, dark=False, parting=True
     )
     assert whole.tolist() == [True, False, False, True]
+
+
+def test_what_has_been_joined_reaches_farther(monkeypatch):
+    picture = 1.0 + 2.0 * disc(40, 64, 3.0) + 1.8 * disc(50, 64, 3.0) + 1.5 * disc(40, 75, 2.2)
+    background, found, features = objects_of(ndimage.gaussian_filter(picture, 0.6))
+    believed = found.peak > 0.7
+    assert believed.sum() == 3
+    first = higher_beside(found, believed)
+    assert first[believed].tolist() == [-1, 0, -1]  # the third is beyond two sums of radii
+    asked = []
+    monkeypatch.setattr(station, "are_two", lambda rows, patches: asked.append(len(rows)) or rows[:, 0] > 2)
+    same, _, whole, _ = settle_places(
+        background, found, features, np.full(len(believed), np.nan), believed, dark=False, parting=False
+    )
+    assert asked == [1, 1, 0]
+    assert whole[believed].tolist() == [True, False, False]
+    assert same.labels[75, 40] == same.labels[64, 50] == same.labels[64, 40] == 1

@@ -1,4 +1,4 @@
-"""How far to believe that albedo makes a candidate: boosted trees, and a network that looks at it.
+"""How far to believe that albedo makes a candidate, and whether two are one: boosted trees, and networks.
 
 In: the features of `FEATURES` that `brightspot.shading` measures. Out: ``albedo_confidence``, a calibrated
 probability. The models lie in ``judge.npz``, the record of their fit in ``judge.json`` beside it; they are
@@ -108,7 +108,7 @@ NETWORK = (
     "middle", "spread", "k1", "b1", "k2", "b2", "k3", "b3", "m1", "c1", "m2", "c2", "m3", "c3",
     "last", "base",
 )  # fmt: skip
-"""Arrays of the network in the judge's file: scales of what is told, weights in the order of the layers."""
+"""Arrays of a network in the judge's file: scales of what is told, weights in the order of the layers."""
 
 TREES_SHARE = 0.35
 """Weight of the trees' log-odds beside the network's.
@@ -116,7 +116,10 @@ TREES_SHARE = 0.35
 On frames held back 0.2, 0.35 and 0.5 differ by 0.001 of average precision, 0 costs 0.01.
 """
 
-LEAST_PARTED = -0.5
+PAIR_TREES_SHARE = 0.5
+"""Weight of the trees' log-odds beside the network's, for pairs."""
+
+LEAST_PARTED = 0.0
 """Log-odds above which a top is a place of its own beside a higher one.
 
 On frames held back (1,271 pairs, 32,604 pieces) 805 pairs and 71 pieces pass at 0, 859 and 116 here, 907 and
@@ -186,8 +189,13 @@ def network_inputs(features: np.ndarray, *, dark: bool | np.ndarray) -> np.ndarr
         (n, MEASURED + 3) float32; NaN where not known.
     """
     known = [np.isfinite(features[:, FEATURES.index(name)]) for name in ("incidence", "shade_other_side")]
-    told = np.sign(features) * np.log1p(3.0 * np.abs(features))
-    return np.column_stack([told[:, :MEASURED], *known, np.full(len(told), dark)]).astype(np.float32)
+    told = compressed(features[:, :MEASURED])
+    return np.column_stack([told, *known, np.full(len(told), dark)]).astype(np.float32)
+
+
+def compressed(features: np.ndarray) -> np.ndarray:
+    """Features on a scale on which large ones differ no more than small ones."""
+    return np.sign(features) * np.log1p(3.0 * np.abs(features))
 
 
 def scaled(told: np.ndarray, middle: np.ndarray, spread: np.ndarray) -> np.ndarray:
@@ -212,15 +220,10 @@ def score_looks(patches: np.ndarray, features: np.ndarray, *, dark: bool | np.nd
     numpy.ndarray
         (n,) float64.
     """
-    from brightspot._kernels import judge as kernels
-
-    middle, spread, *weights = _network()
-    score = np.empty(len(patches))
-    kernels.judge_looks(patches, scaled(network_inputs(features, dark=dark), middle, spread), *weights, score)
-    return score
+    return _ask("look", patches, network_inputs(features, dark=dark), half_turn=True)
 
 
-def are_two(pairs: np.ndarray) -> np.ndarray:
+def are_two(pairs: np.ndarray, patches: np.ndarray) -> np.ndarray:
     """Whether each object is a place of its own beside its higher neighbour, given that both are albedo.
 
     A torn deposit falls into ragged pieces with high saddles between them; two deposits are each round and
@@ -229,7 +232,9 @@ def are_two(pairs: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     pairs : numpy.ndarray
-        (n, len(PAIR_FEATURES)) float32, from `pair_features`.
+        (n, len(PAIR_FEATURES)) float32, from `brightspot.pairs.pair_features`.
+    patches : numpy.ndarray
+        (n, 17, 33) float32, from `brightspot.pairs.pair_patches`.
 
     Returns
     -------
@@ -238,10 +243,21 @@ def are_two(pairs: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    Small trees, fitted with the judge (``benchmarks/fit_judge.py``) to pieces of rendered deposits and to
-    rendered neighbours.
+    Small trees and a network that is shown the picture around the two, fitted with the judge
+    (``benchmarks/fit_judge.py``) to pieces of rendered deposits and to rendered neighbours.
     """
-    return _score("pair", pairs) > LEAST_PARTED
+    look = _ask("between", patches, compressed(pairs).astype(np.float32), half_turn=False)
+    return PAIR_TREES_SHARE * _score("pair", pairs) + look > LEAST_PARTED
+
+
+def _ask(network: str, patches: np.ndarray, told: np.ndarray, *, half_turn: bool) -> np.ndarray:
+    """Log-odds (n,) that one of the networks gives to patches (n, rows, columns) and what is told (n, m)."""
+    from brightspot._kernels import judge as kernels
+
+    middle, spread, *weights = _network(network)
+    score = np.empty(len(patches))
+    kernels.judge_looks(patches, scaled(told, middle, spread), half_turn, *weights, score)
+    return score
 
 
 def _score(kind: str, rows: np.ndarray) -> np.ndarray:
@@ -277,6 +293,6 @@ def _trees(kind: str) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, ...]]:
 
 
 @functools.cache
-def _network() -> tuple[np.ndarray, ...]:
-    """Arrays of the network in the judge's file, float32."""
-    return tuple(_arrays()[f"look_{name}"].astype(np.float32) for name in NETWORK)
+def _network(kind: str) -> tuple[np.ndarray, ...]:
+    """Arrays of one network in the judge's file, float32."""
+    return tuple(_arrays()[f"{kind}_{name}"].astype(np.float32) for name in NETWORK)

@@ -104,15 +104,19 @@ def settle_places(
     """
 
     def decide(tops: Tops) -> np.ndarray:
-        return are_two(pair_features(background, found, features, sun_azimuth_deg, tops, dark=dark))
+        rows = pair_features(background, found, features, sun_azimuth_deg, tops, dark=dark)
+        return are_two(rows, pair_patches(background, tops, dark=dark))
 
     n = len(believed)
     if not believed.any():
         return found, features, np.ones(n, bool), np.arange(n)
-    higher = higher_beside(found, believed)
-    beside = np.flatnonzero(higher >= 0)
-    higher[beside[decide(neighbours(found, beside, higher[beside]))]] = -1
-    found, root = merge_pieces(found, higher, background.smooth, dark=dark)
+    root, joins = np.arange(n), True
+    while joins:  # what has been joined is wider, and may reach others
+        higher = higher_beside(found, believed & (root == np.arange(n)))
+        beside = np.flatnonzero(higher >= 0)
+        higher[beside[decide(neighbours(found, beside, higher[beside]))]] = -1
+        found, joined = merge_pieces(found, higher, background.smooth, dark=dark)
+        root, joins = joined[root], bool((higher >= 0).any())
     whole = root == np.arange(n)
     if not parting:
         return found, features, whole, np.arange(n)
@@ -271,6 +275,33 @@ def pair_features(
     return np.column_stack([known[name] for name in PAIR_FEATURES]).astype(np.float32)
 
 
+def pair_patches(background: Background, tops: Tops, *, dark: bool) -> np.ndarray:
+    """The levelled picture around tops and the higher ones beside them, in heights of the lower one.
+
+    Parameters
+    ----------
+    background : Background
+        The levelled frame.
+    tops : Tops
+        From `neighbours` or `second_tops`.
+    dark : bool
+        The objects are darker than their surroundings.
+
+    Returns
+    -------
+    numpy.ndarray
+        (m, 17, 33) float32: rows along the line from top to top, as wide in all as 33/12 of the way between
+        them; 0 outside of the picture.
+    """
+    from brightspot._kernels import pairs as kernels
+
+    b = background
+    size = 2 * kernels.ASIDE + 1, kernels.GAP + 2 * kernels.BEYOND + 1
+    patches = np.empty((len(tops.own), *size), np.float32)
+    kernels.cut_pairs(b.ratio, b.smooth, -1 if dark else 1, tops.place, patches)
+    return patches
+
+
 def part(
     background: Background,
     found: Segmentation,
@@ -363,8 +394,8 @@ def merge_pieces(
     Returns
     -------
     tuple
-        Segmentation with the joined footprints, above half of the highest peak and under its number, and
-        (n,) the index of the object that each one belongs to now.
+        Segmentation with the joined footprints, above half of the highest peak and under its number, what
+        was beside a piece beside the whole; and (n,) the index of the object that each one belongs to now.
     """
     partner, joins = found.neighbour, whole >= 0
     root = np.where(joins, whole, np.arange(len(found.peak)))
@@ -392,4 +423,7 @@ def merge_pieces(
         y, x = np.nonzero(high)
         pixels[o] = len(y)
         box[o] = box[o, 0] + y.min(), box[o, 1] + x.min(), box[o, 0] + y.max(), box[o, 1] + x.max()
-    return found._replace(labels=labels, saddle=saddle, box=box, n_pixels=pixels), root
+    met = np.where(partner >= 0, root[np.maximum(partner, 0)], -1)
+    met[met == np.arange(len(met))] = -1
+    found = found._replace(labels=labels, saddle=saddle, box=box, n_pixels=pixels, neighbour=met)
+    return found, root

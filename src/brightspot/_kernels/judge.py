@@ -103,11 +103,12 @@ def _convolve(image, kernel, bias, out):
 
 
 @njit(**_OPTIONS)
-def judge_looks(patches, told, k1, b1, k2, b2, k3, b3, m1, c1, m2, c2, m3, c3, last, base, score):
+def judge_looks(patches, told, half_turn, k1, b1, k2, b2, k3, b3, m1, c1, m2, c2, m3, c3, last, base, score):
     """Log-odds (n,) that a network gives to patches (n, rows, columns), and ``told`` (n, m) of each.
 
     Three convolutions, one matrix; then, with what is told, three more. All float32. The mean of a patch
-    and of the same turned by half a turn: what depends on how it lies is no property of the place.
+    and of the same turned by half a turn, or else with its rows in reverse: what depends on how it lies is no
+    property of the place.
     """
     n, rows, columns = patches.shape
     # Batches of one size, so that the last one is not nearly empty.
@@ -127,7 +128,9 @@ def judge_looks(patches, told, k1, b1, k2, b2, k3, b3, m1, c1, m2, c2, m3, c3, l
             for y in range(rows):
                 for x in range(columns):
                     image[y, x, 0, lane] = patches[o, y, x]
-                    image[y, x, 0, lane + half] = patches[o, rows - 1 - y, columns - 1 - x]
+                    image[y, x, 0, lane + half] = patches[
+                        o, rows - 1 - y, columns - 1 - x if half_turn else x
+                    ]
             for m in range(told.shape[1]):
                 both[c1.size + m, lane] = both[c1.size + m, lane + half] = told[o, m]
         _convolve(image, k1, b1, first)

@@ -6,11 +6,12 @@ import numpy as np
 from numba import njit
 
 from brightspot._kernels.segmentation import climb, join, root_of, row_column
-from brightspot._kernels.shading import sharpness_at
+from brightspot._kernels.shading import between, sharpness_at
 
 _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 SAMPLES = 33  # along the line from top to top, ends included
+GAP, BEYOND, ASIDE = 12, 10, 8  # cells of a patch from top to top, beyond each of them, to either side
 
 
 @njit(**_OPTIONS)
@@ -162,3 +163,22 @@ def look_between(ratio, smooth, sign, gain, place, out):
                         low += share * here
                         sharp += share * sharper
             out[k, 2], out[k, 5] = min(out[k, 2], low), min(out[k, 5], sharp)
+
+
+@njit(**_OPTIONS)
+def cut_pairs(ratio, smooth, sign, place, out):
+    """The picture around two tops, in heights of the lower one; rows along the line from top to top.
+
+    ``place`` (n, 4): row and column of the lower and of the higher top. ``out`` (n, 2 ASIDE + 1, GAP + 2
+    BEYOND + 1) float32: from the unsmoothed ``ratio``, 0 outside of the picture. The higher top lies in
+    column BEYOND of the middle row, the lower one GAP columns on.
+    """
+    for k in range(place.shape[0]):
+        height = max(abs(smooth[place[k, 0], place[k, 1]]), np.float32(1e-3))
+        dy, dx = place[k, 0] - place[k, 2], place[k, 1] - place[k, 3]
+        for b in range(-ASIDE, ASIDE + 1):
+            for a in range(-BEYOND, GAP + BEYOND + 1):
+                # Whole numbers until they are divided, so that what lies on the border stays there.
+                y, x = place[k, 2] + (a * dy - b * dx) / GAP, place[k, 3] + (a * dx + b * dy) / GAP
+                v = sign * between(ratio, y, x) / height
+                out[k, b + ASIDE, a + BEYOND] = min(max(v, -3.0), 9.0)

@@ -379,7 +379,7 @@ def _along_the_sun(smooth, labels, peak, o, cx, cy, ux, uy, radius, sw, sign, ou
 
 
 @njit(**_OPTIONS)
-def _between(image, y, x):
+def between(image, y, x):
     """Bilinear value; 0 outside of the image."""
     ny, nx = image.shape
     if not (0.0 <= x <= nx - 1.0 and 0.0 <= y <= ny - 1.0):
@@ -433,7 +433,7 @@ def cut_patches(smooth, labels, sign, peak, peak_yx, box, sun_azimuth, which, ou
             for b in range(-HALF, HALF + 1):
                 x = cx + cell * (a * ux - b * uy)
                 y = cy + cell * (a * uy + b * ux)
-                v = sign * _between(smooth, y, x) / c
+                v = sign * between(smooth, y, x) / c
                 out[k, a + HALF, b + HALF] = min(max(v, -3.0), 3.0)
         _turn(out[k], not known)
 
