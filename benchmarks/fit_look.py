@@ -86,7 +86,8 @@ def train(
     middle, spread = scales(told)
     told = scaled(told, middle, spread)
     weights = first_weights(rng, patches.shape[1:], told.shape[1])
-    steps = len(label) // BATCH
+    batch_size = min(BATCH, len(label))
+    steps = len(label) // batch_size
     adam = optax.adamw(optax.cosine_decay_schedule(RATE, steps * EPOCHS), weight_decay=DECAY)
     state = adam.init(weights)
 
@@ -103,12 +104,12 @@ def train(
     for epoch in range(EPOCHS):
         order = rng.permutation(len(label))
         for n in range(steps):
-            rows = order[n * BATCH : (n + 1) * BATCH]
+            rows = order[n * batch_size : (n + 1) * batch_size]
             seen = patches[rows].astype(np.float32)
             for axis in mirrored:
                 if rng.random() < 0.5:
                     seen = np.flip(seen, axis)
-            kept = (rng.random((BATCH, values), np.float32) < KEPT).astype(np.float32) / np.float32(KEPT)
+            kept = (rng.random((batch_size, values), np.float32) < KEPT).astype(np.float32) / np.float32(KEPT)
             batch = seen, told[rows], label[rows].astype(np.float32), weight[rows].astype(np.float32), kept
             weights, state = step(weights, state, *batch)
         print(f"epoch {epoch + 1} of {EPOCHS}", flush=True)
