@@ -151,9 +151,9 @@ def test_the_bias_of_raw_counts_is_taken_off(with_geometry):
         replace(frame, image=counts + np.float32(100.0), unit="DN", level="1A")
     )
     high = SpotFinder(min_confidence=0.0)(
-        replace(frame, image=counts + np.float32(1500.0), unit="DN", level="1A")
+        replace(frame, image=counts + np.float32(250.0), unit="DN", level="1A")
     )
-    assert high.background.pedestal - low.background.pedestal == pytest.approx(1400.0, abs=1.0)
+    assert high.background.pedestal - low.background.pedestal == pytest.approx(150.0, abs=1.0)
     assert len(low.catalog) == len(high.catalog) > 0
     np.testing.assert_allclose(high.catalog.contrast_peak, low.catalog.contrast_peak, rtol=2e-3)
     calibrated = SpotFinder(min_confidence=0.0)(frame).catalog
@@ -164,6 +164,20 @@ def test_the_bias_of_raw_counts_is_taken_off(with_geometry):
     assert bright.sum() >= 3
     raw = low.catalog.contrast_peak.to_numpy()[match[bright]]
     assert np.median(np.abs(raw / calibrated.contrast_peak[bright] - 1.0)) < 0.02
+
+
+def test_ground_that_fills_a_raw_frame_is_not_taken_for_its_bias():
+    scene = random_scene(
+        1, 1_470.0, phase_deg=20.0, shape=(384, 384), random_spots=15, named_spots=False, dark_spots=0
+    )
+    raw, calibrated = (render(replace(scene, unit=unit)).frame for unit in ("DN", "radiance"))
+    assert np.percentile(raw.image, 1.0) > 1.5 * scene.bias_dn
+    for geometry in (raw.geometry, None):
+        of_raw, known = (SpotFinder()(replace(f, geometry=geometry)).catalog for f in (raw, calibrated))
+        match = paired(known, of_raw, of_raw.x_centroid.to_numpy(), of_raw.y_centroid.to_numpy(), 0.5)
+        assert (match >= 0).sum() >= 3
+        said = of_raw.contrast_peak.to_numpy()[match[match >= 0]] - 1.0
+        np.testing.assert_allclose(said, known.contrast_peak[match >= 0] - 1.0, rtol=0.1)
 
 
 def test_bright_and_dark_change_places_in_the_inverted_picture():

@@ -166,9 +166,11 @@ def _pixel_noise(image: np.ndarray, usable: np.ndarray, pedestal: float) -> tupl
         )
         return image[rows, columns]
 
-    four = beside(-1, 0) + beside(1, 0) + beside(0, -1) + beside(0, 1)
-    corners = beside(-1, -1) + beside(-1, 1) + beside(1, -1) + beside(1, 1)
-    rest = np.abs(4.0 * beside(0, 0) - 2.0 * four + corners) / 6.0
+    # What is masked may be anything.
+    with np.errstate(invalid="ignore", over="ignore"):
+        four = beside(-1, 0) + beside(1, 0) + beside(0, -1) + beside(0, 1)
+        corners = beside(-1, -1) + beside(-1, 1) + beside(1, -1) + beside(1, 1)
+        rest = np.abs(4.0 * beside(0, 0) - 2.0 * four + corners) / 6.0
     good = usable[first[0] : -1 : step[0], first[1] : -1 : step[1]] & np.isfinite(rest)
     return beside(0, 0)[good] - np.float32(pedestal), rest[good]
 

@@ -41,6 +41,10 @@ FAINTEST_FITTED_LIGHT = 0.05
 BELIEVED = 0.5
 """albedo_confidence from which objects are joined and told from each other, whatever is reported."""
 
+GREATEST_BIAS_DN = 300.0
+"""Greatest bias of raw counts, which have one of 250 to 300 DN (recalled, unverified): where no sky is in view
+the darkest ground is no darker than that."""
+
 CANDIDATE_EXCESS = 0.15
 """Least peak excess that is looked at at all."""
 
@@ -441,19 +445,27 @@ def mended(frame: Frame, pedestal: float | None = None) -> Frame:
 def _pedestal(frame: Frame) -> float:
     """Value of no light: bias of raw counts, black level of pictures; calibrated frames have none.
 
-    The sky off the limb where the geometry knows it, else the darkest hundredth of raw counts.
+    The sky off the limb where the geometry knows it, else the darkest hundredth of raw counts, which is lit
+    ground if it is above any bias.
     """
     import numpy as np
 
     if frame.unit not in ("DN", "display"):
         return 0.0
-    if frame.geometry is not None:
-        step = 16
-        off = ~np.isfinite(frame.geometry.disk_mesh(step).mu0)
-        sky = frame.image[step // 2 :: step, step // 2 :: step]
-        off = off[: sky.shape[0], : sky.shape[1]] & ~frame.mask[step // 2 :: step, step // 2 :: step]
-        if off.sum() > 50:
-            return float(np.median(sky[off]))
-    if frame.unit != "DN" or frame.mask.all():
-        return 0.0
-    return float(np.percentile(frame.image[~frame.mask], 1.0))
+    sky = _sky(frame)
+    if sky is not None or frame.unit != "DN" or frame.mask.all():
+        return sky or 0.0
+    return float(min(np.percentile(frame.image[~frame.mask], 1.0), GREATEST_BIAS_DN))
+
+
+def _sky(frame: Frame) -> float | None:
+    """Median of the sky off the limb; None without geometry, or where little or no sky is in view."""
+    import numpy as np
+
+    if frame.geometry is None:
+        return None
+    step = 16
+    off = ~np.isfinite(frame.geometry.disk_mesh(step).mu0)
+    sky = frame.image[step // 2 :: step, step // 2 :: step]
+    off = off[: sky.shape[0], : sky.shape[1]] & ~frame.mask[step // 2 :: step, step // 2 :: step]
+    return float(np.median(sky[off])) if off.sum() > 50 else None

@@ -71,13 +71,26 @@ def _fill_window(smooth, sign, labels, o, least, gain, y0, x0, height, flat):
 
 @njit(**_OPTIONS)
 def _leans_on_another(smooth, sign, labels, o, gain, y, x):
-    """Whether a pixel is the flank of an object other than ``o``: beside a higher pixel of that one."""
+    """Whether a pixel is the flank of an object other than ``o``.
+
+    It is if beside a higher pixel of that one in the sharpened picture, or if the steepest way up in the
+    picture itself leads there.
+    """
     _, own = _sharp(smooth, sign, gain, y, x)
     for v in range(max(y - 1, 0), min(y + 2, labels.shape[0])):
         for u in range(max(x - 1, 0), min(x + 2, labels.shape[1])):
             if labels[v, u] != 0 and labels[v, u] != o + 1 and _sharp(smooth, sign, gain, v, u)[1] > own:
                 return True
-    return False
+    while labels[y, x] == 0:
+        high, j, i = sign * smooth[y, x], y, x
+        for v in range(max(y - 1, 0), min(y + 2, labels.shape[0])):
+            for u in range(max(x - 1, 0), min(x + 2, labels.shape[1])):
+                if sign * smooth[v, u] > high:
+                    high, j, i = sign * smooth[v, u], v, u
+        if j == y and i == x:
+            return False
+        y, x = j, i
+    return labels[y, x] != o + 1
 
 
 @njit(**_OPTIONS)
