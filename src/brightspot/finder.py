@@ -42,8 +42,8 @@ BELIEVED = 0.5
 """albedo_confidence from which objects are joined and told from each other, whatever is reported."""
 
 GREATEST_BIAS_DN = 300.0
-"""Greatest bias of raw counts, which have one of 250 to 300 DN (recalled, unverified): where no sky is in view
-the darkest ground is no darker than that."""
+"""Greatest bias of raw counts, which have one of 250 to 300 DN (recalled, unverified): where no sky is in
+view the darkest ground may be brighter."""
 
 CANDIDATE_EXCESS = 0.15
 """Least peak excess that is looked at at all."""
