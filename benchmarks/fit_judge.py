@@ -40,14 +40,7 @@ from brightspot.judge import (
     too_sharp,
     worth_a_look,
 )
-from brightspot.pairs import (
-    higher_beside,
-    merge_pieces,
-    neighbours,
-    pair_features,
-    pair_patches,
-    second_tops,
-)
+from brightspot.pairs import higher_beside, neighbours, pair_features, pair_patches, second_tops
 from brightspot.pyramid import binnings, coarsen
 from brightspot.segmentation import Segmentation, without_detached
 from brightspot.shading import look_patches
@@ -220,20 +213,14 @@ def pair_examples(
     spot = spot_at(found.peak_yx)
     on_spot = np.flatnonzero(spot >= 0)
     found = without_detached(found, on_spot)
+    higher = higher_beside(found, spot >= 0)
+    beside = np.flatnonzero(higher >= 0)
     seconds = second_tops(background, found, on_spot if factor == 1 else on_spot[:0], dark=dark)
     own = spot_at(seconds.place[:, :2])
-    asked, two = [(found, seconds)], [(own >= 0) & (own != spot[seconds.own])]
-    single, joins = spot >= 0, True
-    while joins:  # as a search does, but knowing what belongs together
-        higher = higher_beside(found, single)
-        beside = np.flatnonzero(higher >= 0)
-        asked.append((found, neighbours(found, beside, higher[beside])))
-        two.append(spot[beside] != spot[higher[beside]])
-        higher[beside[two[-1]]] = -1
-        found, root = merge_pieces(found, higher, background.smooth, dark=dark)
-        single, joins = single & (root == np.arange(len(root))), bool((higher >= 0).any())
-    rows = [pair_features(background, f, features, azimuth, tops, dark=dark) for f, tops in asked]
-    patches = [pair_patches(background, tops, dark=dark).astype(np.float16) for _, tops in asked]
+    both = neighbours(found, beside, higher[beside]), seconds
+    rows = [pair_features(background, found, features, azimuth, tops, dark=dark) for tops in both]
+    patches = [pair_patches(background, tops, dark=dark).astype(np.float16) for tops in both]
+    two = [spot[beside] != spot[higher[beside]], (own >= 0) & (own != spot[seconds.own])]
     return np.concatenate(rows), np.concatenate(patches), np.concatenate(two)
 
 
