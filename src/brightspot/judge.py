@@ -117,7 +117,10 @@ On frames held back 0.2, 0.35 and 0.5 differ by 0.001 of average precision, 0 co
 """
 
 PAIR_TREES_SHARE = 0.5
-"""Weight of the trees' log-odds beside the network's, for pairs."""
+"""Weight of the trees' log-odds beside the network's, for pairs.
+
+On frames held back 0.25 and 0.5 are alike, 1 costs 0.005 of average precision, 0 costs 0.002 to 0.004.
+"""
 
 LEAST_PARTED = 0.0
 """Log-odds above which a top is a place of its own beside a higher one.
