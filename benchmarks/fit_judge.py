@@ -199,12 +199,10 @@ def pair_examples(
     the pixel where the first bin begins.
     """
     factor, corner = view
-    if not len(truth):
-        nobody = second_tops(background, found, np.empty(0, int), dark=dark)
-        none = pair_features(background, found, features, azimuth, nobody, dark=dark)
-        return none, pair_patches(background, nobody, dark=dark), np.empty(0, bool)
 
     def spot_at(yx: np.ndarray) -> np.ndarray:
+        if not len(truth):
+            return np.full(len(yx), -1)
         x, y = in_frame(yx, factor, corner)
         gap = np.hypot(x[:, None] - np.asarray(truth["x"], float), y[:, None] - np.asarray(truth["y"], float))
         gap /= 0.5 * np.asarray(truth["diameter_px"], float) + factor

@@ -125,8 +125,8 @@ On frames held back 0.25 and 0.5 are alike, 1 costs 0.005 of average precision, 
 LEAST_PARTED = 0.0
 """Log-odds above which a top is a place of its own beside a higher one.
 
-On frames held back (381 pairs, some 22,000 pieces) 286 pairs and 55 pieces pass at -0.5, 281 and 39 here, 271
-and 31 at 0.5; of the trees alone 231 and 74.
+On frames held back (381 pairs, some 22,000 pieces; frames with paired spots only count by their share of all)
+286 pairs and 55 pieces pass at -0.5, 281 and 39 here, 271 and 31 at 0.5; of the trees alone 231 and 74.
 """
 
 
