@@ -1,6 +1,6 @@
 """Refit the judge (``src/brightspot/judge.npz``) to rendered frames.
 
-    python benchmarks/fit_judge.py [--frames 9750] [--out src/brightspot/judge.npz]
+    python benchmarks/fit_judge.py [--frames 9750] [--kept FOLDER] [--out src/brightspot/judge.npz]
 
 The frames are those of ``fit_frames.py``. Needs scikit-learn, jax and optax (extra ``fit``).
 """
@@ -9,6 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import pickle
+import zlib
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,10 +116,14 @@ SHAPE = {
 """Trees, leaves and learning rate; there are fewer dark spots to learn from, and still fewer pairs."""
 
 
+SLACK = 1.5
+"""The network is fitted to what fails the trees, or the glance of the judge before, by no more than this."""
+
+
 class Examples(NamedTuple):
     """Candidates of one frame: features, label (1 spot, 0 not), polarity (1 dark), weight.
 
-    ``looked`` tells of which candidates there are ``patches``: those that pass the first glance.
+    ``looked`` tells of which candidates there are ``patches``: those that pass, or nearly pass, a glance.
     ``pairs``, ``pair_patches`` and ``two`` are of tops with a higher one beside them, both on spots: what the
     functions of these names give, and whether these are two spots.
     """
@@ -164,7 +173,7 @@ def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
             weight[too_sharp(features)] = 0.0
             view = factor, corner
             pairs = pair_examples(background, found, features, azimuth, truth[~vague], view, dark=dark)
-            looked = worth_a_look(features, dark=dark) & ~too_sharp(features)
+            looked = worth_a_look(features, dark=dark, slack=SLACK) & ~too_sharp(features)
             patches = look_patches(background, found, azimuth, np.flatnonzero(looked), dark=dark)
             polarity = np.full(len(x), int(dark))
             out.append(
@@ -270,23 +279,23 @@ def new_model(kind: str) -> HistGradientBoostingClassifier:
     )  # fmt: skip
 
 
-def fit_glance(rows: Rows) -> tuple[dict[str, np.ndarray], dict[str, object]]:
-    """Trees that tell at a glance what is hopeless; record with what they let pass on frames held back."""
+def fit_glance(rows: Rows) -> tuple[dict[str, np.ndarray], dict[str, object], np.ndarray]:
+    """Trees that tell at a glance what is hopeless; record, from frames held back; which rows pass."""
     columns = np.array([FEATURES.index(name) for name in AT_A_GLANCE])
     glance, held = rows.features[:, columns], rows.held
     model = new_model("glance").fit(glance[~held], rows.label[~held], sample_weight=rows.weight[~held])
+    passes = model.decision_function(glance) >= LEAST_GLANCE
     judged = held & (rows.weight > 0)
-    passes = model.decision_function(glance[judged]) >= LEAST_GLANCE
-    spot = rows.label[judged] > 0
+    spot = rows.label > 0
     record = {
         "features": list(AT_A_GLANCE),
-        "spots_passed": round(float(passes[spot].mean()), 4),
-        "others_passed": round(float(passes[~spot].mean()), 4),
+        "spots_passed": round(float(passes[judged & spot].mean()), 4),
+        "others_passed": round(float(passes[judged & ~spot].mean()), 4),
     }
     data = export(model)
     inner = data["feature"] >= 0
     data["feature"][inner] = columns[data["feature"][inner]]
-    return data, record
+    return data, record, passes
 
 
 def fit_pairs(
@@ -329,6 +338,11 @@ class Rows(NamedTuple):
     def held(self) -> np.ndarray:
         """(n,) bool, the candidates of frames held back."""
         return held_back(self.seed)
+
+    def shown(self, which: np.ndarray) -> Rows:
+        """The same, looked at only where ``which`` (n,) bool is true."""
+        looked = self.looked & which
+        return self._replace(looked=looked, patches=self.patches[looked[self.looked]])
 
 
 def fit_trees(polarity: str, rows: Rows) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -393,37 +407,42 @@ def calibrate(
     return calibrated(score[use], rows.label[use], common[use]), record
 
 
-def drawn(first: int, frames: int) -> dict[str, np.ndarray]:
+def kept_frame(seed: int, folder: Path | None) -> tuple[Frame, pd.DataFrame]:
+    """The fit's frame of a seed, from ``folder`` if it was kept there; else rendered, and kept."""
+    path = folder / f"{seed:05d}.z" if folder else None
+    if path and path.exists():
+        return pickle.loads(zlib.decompress(path.read_bytes()))
+    frame = fitting_frame(seed)
+    if path:
+        unfinished = path.with_suffix(".tmp")
+        unfinished.write_bytes(zlib.compress(pickle.dumps(frame), 1))
+        unfinished.replace(path)
+    return frame
+
+
+def seed_examples(seed: int, folder: Path | None) -> Examples | None:
+    """Examples of the fit's frame of a seed."""
+    return examples(*kept_frame(seed, folder))
+
+
+def drawn(seeds: range, folder: Path | None, workers: int) -> dict[str, np.ndarray]:
     """Examples of all frames; ``seed`` and ``pair_seed`` tell the frame of each row and pair."""
     parts: list[tuple[np.ndarray, ...]] = []
-    for s in range(first, first + frames):
-        part = examples(*fitting_frame(s))
-        if part is None:
-            continue
-        parts.append((*part, np.full(len(part.label), s), np.full(len(part.two), s)))
-        print(f"frame {s}: {int(part.label.sum())} spots among {len(part.label)} candidates", flush=True)
+    with ProcessPoolExecutor(workers) as pool:
+        found = pool.map(seed_examples, seeds, repeat(folder), chunksize=4)
+        for s, part in zip(seeds, found, strict=True):
+            if part is not None:
+                parts.append((*part, np.full(len(part.label), s), np.full(len(part.two), s)))
+            if s % 100 == 0:
+                print(f"frame {s} of {seeds[-1]}", flush=True)
     names = (*Examples._fields, "seed", "pair_seed")
     return {
         name: np.concatenate(arrays) for name, arrays in zip(names, zip(*parts, strict=True), strict=True)
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=9750)
-    parser.add_argument("--first", type=int, default=1)
-    parser.add_argument(
-        "--cache", type=Path, nargs="*", help="reuse candidates, or keep them in the one given (.npz)"
-    )
-    parser.add_argument("--out", type=Path, default=Path("src/brightspot/judge.npz"))
-    args = parser.parse_args()
-    if args.cache and all(path.exists() for path in args.cache):
-        kept = [np.load(path) for path in args.cache]
-        rows = {name: np.concatenate([k[name] for k in kept]) for name in kept[0].files}
-    else:
-        rows = drawn(args.first, args.frames)
-        if args.cache:
-            np.savez(args.cache[0], **rows)
+def fitted(rows: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """Arrays of the judge's file and the record of the fit, from what `drawn` gives."""
     # Only loosely told, so that no scale's ground is learnt by heart.
     factor = np.exp(np.random.default_rng(0).normal(0.0, SCALE_SPREAD, rows["seed"].max() + 1))
     rows["features"][:, FEATURES.index("pixel_km")] *= factor[rows["seed"]]
@@ -439,9 +458,9 @@ def main() -> None:
         columns = (rows[name][use] for name in ("features", "label", "weight", "seed", "looked"))
         own = Rows(*columns, rows["patches"][use[rows["looked"]]])
         model, trees = fit_trees(polarity, own)
-        both[polarity] = own, trees
         arrays |= {f"{polarity}_{name}": array for name, array in model.items()}
-        model, record[f"glance_{polarity}"] = fit_glance(own)
+        model, record[f"glance_{polarity}"], passes = fit_glance(own)
+        both[polarity] = own.shown(passes & (trees > LEAST_TREES - SLACK)), trees
         arrays |= {f"glance_{polarity}_{name}": array for name, array in model.items()}
     network, looks = fit_network({polarity: rows for polarity, (rows, _) in both.items()})
     arrays |= network
@@ -451,6 +470,21 @@ def main() -> None:
     known = (rows[name] for name in ("pairs", "pair_patches", "two", "pair_seed"))
     pair, record["pair"] = fit_pairs(*known)
     arrays |= pair
+    return arrays, record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=9750)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--kept", type=Path, help="folder of rendered frames, to go on with (12 GB)")
+    parser.add_argument("--out", type=Path, default=Path("src/brightspot/judge.npz"))
+    args = parser.parse_args()
+    if args.kept:
+        args.kept.mkdir(parents=True, exist_ok=True)
+    rows = drawn(range(args.first, args.first + args.frames), args.kept, args.workers)
+    arrays, record = fitted(rows)
     np.savez_compressed(args.out, **arrays)
     args.out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB")
