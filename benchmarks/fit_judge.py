@@ -115,7 +115,6 @@ SHAPE = {
 }
 """Trees, leaves and learning rate; there are fewer dark spots to learn from, and still fewer pairs."""
 
-
 SLACK = 1.5
 """The network is fitted to what fails the trees, or the glance of the judge before, by no more than this."""
 
@@ -478,7 +477,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=9750)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--kept", type=Path, help="folder of rendered frames, to go on with (12 GB)")
+    parser.add_argument("--kept", type=Path, help="folder of frames of this renderer, to go on with (12 GB)")
     parser.add_argument("--out", type=Path, default=Path("src/brightspot/judge.npz"))
     args = parser.parse_args()
     if args.kept:
