@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import pickle
 import zlib
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +26,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import average_precision_score
 
 from brightspot.background import Background
+from brightspot.batch.plan import available_cores
 from brightspot.errors import NothingLit
 from brightspot.finder import SpotFinder, mended
 from brightspot.frame import Frame
@@ -49,6 +49,7 @@ from brightspot.pairs import higher_beside, neighbours, pair_features, pair_patc
 from brightspot.pyramid import binnings, coarsen
 from brightspot.segmentation import Segmentation, without_detached
 from brightspot.shading import look_patches
+from brightspot.writers.tables import replacing
 
 LOOK_MIRRORED, PAIR_MIRRORED = (1, 2), (1,)
 """Axes along which patches may lie either way: which end of the Sun's line is which is often not known, and
@@ -413,9 +414,8 @@ def kept_frame(seed: int, folder: Path | None) -> tuple[Frame, pd.DataFrame]:
         return pickle.loads(zlib.decompress(path.read_bytes()))
     frame = fitting_frame(seed)
     if path:
-        unfinished = path.with_suffix(".tmp")
-        unfinished.write_bytes(zlib.compress(pickle.dumps(frame), 1))
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            unfinished.write_bytes(zlib.compress(pickle.dumps(frame), 1))
     return frame
 
 
@@ -476,7 +476,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=9750)
     parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--workers", type=int, default=available_cores())
     parser.add_argument("--kept", type=Path, help="folder of frames of this renderer, to go on with (12 GB)")
     parser.add_argument("--out", type=Path, default=Path("src/brightspot/judge.npz"))
     args = parser.parse_args()
