@@ -1,9 +1,9 @@
 """The rendered frames that the judge is fitted to: what is drawn for each seed.
 
-Frames are drawn by ``simulate.random_scene`` at the mission's altitudes, at any altitude and as oblique
-close-ups, one in four from its shifted ranges, a third seen as a stretched 8-bit JPEG, half as pictures
-without a label. Some have many dark spots, later ones show ground kinder than Ceres', the last have many
-spots of any size. Seeds below 100000 belong to the fit; benchmarks use others.
+Frames are drawn by ``simulate.random_scene`` at any altitude and as oblique close-ups, one in four from its
+shifted ranges, a third seen as a stretched 8-bit JPEG, half as pictures without a label. Some have many dark
+spots, some many spots of any size, some show ground kinder than Ceres'. Any few thousand seeds in a row are
+the same mixture. Seeds below 100000 belong to the fit; benchmarks use others.
 """
 
 from __future__ import annotations
@@ -18,32 +18,45 @@ from brightspot import ceres, simulate
 from brightspot.camera import Camera
 from brightspot.frame import Frame, locate
 
-ALTITUDES_KM = (46_000.0, 33_000.0, 22_000.0, 13_600.0, 4_400.0, 1_470.0)
-LAST_AT_MISSION_ALTITUDES = 1400
-"""Seeds to this one are drawn at the altitudes above, 15 % to either side, later ones at any of these."""
-
 ANY_KM = (1_000.0, 46_000.0)
 CLOSE_UP_KM = (350.0, 4_000.0)
-KINDS = len(ALTITUDES_KM) + 1
-PAIRED = 15
-"""In one of so many frames every spot has a close neighbour."""
+CLOSE_UPS = 7
+"""One in so many frames is an oblique close-up."""
 
-LAST_WITH_FEW_DARK = 6100
-"""Two in three of the later seeds have `MANY_DARK` dark spots; others have `FEW_DARK` in the mean."""
+SHIFTED = 4
+"""One in so many is drawn from the shifted ranges."""
+
+PAIRED = 11
+"""In one of so many every spot has a close neighbour."""
+
+HELD_BACK = 13
+"""One in so many serves the calibration and the fit's record only."""
+
+SMOOTH, SIZES, OF = 5, 1, 25
+"""Of ``OF`` frames so many show kinder ground than is believed of Ceres, down to craters on a plain (a judge
+that has seen only rough ground is not sure of a spot on a smooth one), and so many have spots of any size."""
+
+MANY_SIZES, SIZES_PX = 60, (3.0, 200.0)
+"""Number and range of those spots: torn deposits among them tell two places from two pieces. Such frames are
+more mottled, noisier or more saturated, and struck by more cosmic rays than others."""
+
+DARK = 2, 9
+"""Of the second number of frames of neither kind the first has `MANY_DARK` dark spots; others `FEW_DARK` in
+the mean."""
 
 MANY_DARK, FEW_DARK = 20, 2
 
-HELD_BACK, HELD_OF_LATER = range(7201, 7801), 6
-"""Frames held back for the calibration and what the record tells: these, and one in six of the later ones (of
-which none is drawn from the shifted ranges)."""
+FEWEST_EJECTA, MOST_EJECTA = 0.001, 0.3
+"""Part of the fresh craters with bright ejecta, log-uniform in half of the frames. How common they are on
+Ceres at a given size nobody has told; a judge that has seen them everywhere trusts no small spot."""
 
-SMOOTH = range(7801, 9401)
-"""Frames with kinder ground than is believed of Ceres, down to craters on a plain: a judge that has seen only
-rough ground is not sure of a spot on a smooth one."""
+BRIGHTEST_EJECTA = (1.25, 1.5)
+"""Contrast of the brightest ejecta in one of three frames, beyond what is believed of Ceres: a judge that has
+seen such ground is careful on ground that it has not seen."""
 
-MANY_SIZES, SIZES_PX = 60, (3.0, 200.0)
-"""Later frames have so many spots of any size: torn deposits among them tell two places from two pieces. They
-are more mottled, noisier or more saturated, and struck by more cosmic rays than others."""
+BOWLS, RIMS, FLOORS, RELIEF_SLOPES = (1.2, 5.0), (0.05, 0.35), (0.4, 0.8), (0.5, 1.0)
+"""Ranges of `simulate.CraterForm` (the first log-uniform) and of relief's exponent in half of the frames:
+no other ground, the real one included, has our profiles."""
 
 FARTHER_KM = 20_000.0
 """Pictures from farther away may be enlarged: there the whole disk fits half of the frame."""
@@ -93,13 +106,9 @@ def oblique(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:
 
 def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
     """The scene of a frame of the fit."""
-    kind = seed % KINDS
-    if kind < len(ALTITUDES_KM) and seed <= LAST_AT_MISSION_ALTITUDES:
-        altitude = ALTITUDES_KM[kind] * float(rng.uniform(0.85, 1.15))
-    else:
-        bounds = ANY_KM if kind < len(ALTITUDES_KM) else CLOSE_UP_KM
-        altitude = float(np.exp(rng.uniform(*np.log(bounds))))
-    scene = simulate.random_scene(seed, altitude, shifted=seed % 4 == 3)
+    close_up = seed % CLOSE_UPS == 0
+    altitude = float(np.exp(rng.uniform(*np.log(CLOSE_UP_KM if close_up else ANY_KM))))
+    scene = simulate.random_scene(seed, altitude, shifted=seed % SHIFTED == 0)
     if rng.random() < 0.5:
         # Wider than is believed of Ceres: a judge that has seen only one kind of ground trusts it.
         scene = replace(
@@ -109,15 +118,16 @@ def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
             relief_strength=float(rng.uniform(0.7, 1.6)),
             psf_fwhm_px=float(rng.uniform(1.1, 2.4)),
         )
-    if seed in SMOOTH:
+    if is_smooth(seed):
         scene = on_smooth_ground(scene, rng)
+    scene = with_ejecta(with_other_forms(scene, rng), rng)
     if altitude < 8_000.0 and rng.random() < 0.4:
         scene = replace(scene, random_spot_diameter_px=(8.0, 250.0), random_spots=6)
     if seed % PAIRED == 0:
         scene = replace(scene, random_spots=24, pair_fraction=1.0)
     if has_many_dark(seed):
         scene = replace(scene, dark_spots=MANY_DARK)
-    if seed >= SMOOTH.stop:
+    if has_many_sizes(seed):
         scene = replace(
             scene,
             random_spots=MANY_SIZES,
@@ -126,7 +136,7 @@ def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
             cosmic_rays=float(rng.uniform(5.0, 200.0)),
             exposure_level=float(np.exp(rng.uniform(*np.log([0.005, 0.6])))),
         )
-    return scene if kind < len(ALTITUDES_KM) else oblique(scene, rng)
+    return oblique(scene, rng) if close_up else scene
 
 
 def on_smooth_ground(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:
@@ -144,15 +154,43 @@ def on_smooth_ground(scene: simulate.Scene, rng: np.random.Generator) -> simulat
     )
 
 
+def with_other_forms(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:
+    """The scene with craters and relief of another form, in half of the cases."""
+    if rng.random() < 0.5:
+        return scene
+    bowl, rim, floor = float(np.exp(rng.uniform(*np.log(BOWLS)))), rng.uniform(*RIMS), rng.uniform(*FLOORS)
+    form = simulate.CraterForm(bowl, float(rim), float(floor))
+    return replace(scene, crater_form=form, roughness_slope=float(rng.uniform(*RELIEF_SLOPES)))
+
+
+def with_ejecta(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:
+    """The scene with bright ejecta rarer than usual in half of the cases, and brighter in a third."""
+    if rng.random() < 0.5:
+        rarer = float(np.exp(rng.uniform(*np.log([FEWEST_EJECTA, MOST_EJECTA]))))
+        scene = replace(scene, halo_fraction=rarer)
+    if rng.random() < 1.0 / 3.0:
+        scene = replace(scene, halo_contrast=(scene.halo_contrast[0], float(rng.uniform(*BRIGHTEST_EJECTA))))
+    return scene
+
+
+def is_smooth(seed: int) -> bool:
+    """Whether the frame of a seed shows kinder ground than is believed of Ceres."""
+    return seed % OF < SMOOTH
+
+
+def has_many_sizes(seed: int) -> bool:
+    """Whether the frame of a seed has many spots of any size."""
+    return SMOOTH <= seed % OF < SMOOTH + SIZES
+
+
 def has_many_dark(seed: int) -> bool:
     """Whether the frame of a seed has many dark spots."""
-    return LAST_WITH_FEW_DARK < seed < SMOOTH.start and seed % 3 > 0
+    return not is_smooth(seed) and not has_many_sizes(seed) and seed % DARK[1] < DARK[0]
 
 
 def held_back(seed: np.ndarray) -> np.ndarray:
     """Which frames nothing but the calibration is fitted to, (n,) bool."""
-    later = (seed >= SMOOTH.start) & (seed % HELD_OF_LATER == 0)
-    return later | (seed >= HELD_BACK.start) & (seed < HELD_BACK.stop)
+    return seed % HELD_BACK == 0
 
 
 def fitting_frame(seed: int) -> tuple[Frame, pd.DataFrame]:

@@ -12,7 +12,7 @@ import fit_frames
 import scoring
 from contest import frames
 
-from brightspot.simulate import Scene
+from brightspot.simulate import CraterForm, Scene
 
 ROW = {
     "is_spot": True, "visible": True, "contrast": 2.0, "diameter_px": 6.0, "incidence_deg": 30.0,
@@ -147,22 +147,35 @@ def test_close_views_look_at_lit_ground():
 
 
 def test_frames_of_the_fit_reach_from_plains_to_rough_ground():
-    def scenes(seeds: range) -> list[Scene]:
+    seeds = range(1, 1001)
+    smooth = [s for s in seeds if fit_frames.is_smooth(s)]
+    many = [s for s in seeds if fit_frames.has_many_sizes(s)]
+    dark = [s for s in seeds if fit_frames.has_many_dark(s)]
+    assert (len(smooth), len(many)) == (200, 40)
+    assert len(dark) == pytest.approx(760 * 2 / 9, abs=5)
+    assert not (set(smooth) & set(many) or set(dark) & {*smooth, *many})
+
+    def scenes(seeds: list[int]) -> list[Scene]:
         return [fit_frames.fitting_scene(seed, np.random.default_rng(seed)) for seed in seeds]
 
-    usual, smooth, later = (
-        scenes(range(1401, 1421)),
-        scenes(fit_frames.SMOOTH[:20]),
-        scenes(range(9401, 9421)),
-    )
-    assert max(s.roughness for s in smooth) <= 0.8 < max(s.roughness for s in usual)
-    assert min(s.roughness for s in smooth) == 0.0
-    assert {s.random_spots for s in later} == {fit_frames.MANY_SIZES}
+    usual = scenes(sorted(set(seeds) - {*smooth, *many})[:60])
+    plains = scenes(smooth[:30])
+    assert max(s.roughness for s in plains) <= 0.8 < 3.0 < max(s.roughness for s in usual)
+    assert min(s.roughness for s in plains) == 0.0
+    assert {s.random_spots for s in scenes(many[:10])} == {fit_frames.MANY_SIZES}
+    assert {s.dark_spots for s in scenes(dark[:10])} == {fit_frames.MANY_DARK}
+    ejecta = [s.halo_contrast[1] for s in usual]
+    assert min(ejecta) == Scene().halo_contrast[1] == pytest.approx(np.median(ejecta))
+    assert 1.4 < max(ejecta) <= fit_frames.BRIGHTEST_EJECTA[1]
+    assert min(s.halo_fraction for s in usual) < 0.01
+    forms = {s.crater_form for s in usual}
+    assert CraterForm() in forms and len(forms) > 15
 
 
 def test_frames_held_back_are_from_every_kind():
-    seeds = np.arange(1, 9801)
+    seeds = np.arange(1, 6501)
     held = fit_frames.held_back(seeds)
-    assert held[:7200].sum() == 0
-    assert held[7200:7800].all()
-    assert held[7800:].mean() == pytest.approx(1 / fit_frames.HELD_OF_LATER, abs=0.001)
+    assert held.mean() == pytest.approx(1 / 13, abs=0.001)
+    for kind in (fit_frames.is_smooth, fit_frames.has_many_sizes, fit_frames.has_many_dark):
+        of_kind = np.array([kind(seed) for seed in seeds])
+        assert held[of_kind].mean() == pytest.approx(1 / 13, rel=0.1)

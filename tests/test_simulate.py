@@ -10,7 +10,7 @@ import pytest
 from brightspot import ceres, geometry, photometry, readers, simulate
 from brightspot.errors import GeometryError, UsageError
 from brightspot.geometry import et_from_utc
-from brightspot.simulate import Scene, Spot, detector
+from brightspot.simulate import CraterForm, Scene, Spot, detector
 from brightspot.simulate.labels import camera_attitude, first_line_sample, quaternion
 from brightspot.simulate.observation import SURFACE_SEED
 from brightspot.simulate.surface import BODY_KM, GroundGrid, crater_depth_km, direction
@@ -240,7 +240,7 @@ def test_craters_have_the_depth_asked_for():
 
     ground = _flat_patch()
     height = np.zeros(ground.shape, np.float32)
-    profiles, erase = crater_profiles()
+    profiles, erase = crater_profiles(CraterForm())
     for diameter, kind in ((6.0, WEAR_LEVELS - 1), (30.0, 2 * WEAR_LEVELS - 1)):
         height[:] = 0
         depth = float(crater_depth_km(diameter))
@@ -255,12 +255,45 @@ def test_craters_have_the_depth_asked_for():
         assert height[inside].max() < 0
 
 
+def test_craters_have_the_form_asked_for():
+    from brightspot._kernels.ground import RELIEF_LIMIT
+    from brightspot.simulate.surface import WEAR_LEVELS, crater_profiles
+
+    form = CraterForm(bowl_exponent=4.0, rim_height=0.3, floor_radius=0.5)
+    profiles, _ = crater_profiles(form)
+    rho = np.linspace(0.0, RELIEF_LIMIT, profiles.shape[1])
+    bowl, flat = profiles[WEAR_LEVELS - 1], profiles[2 * WEAR_LEVELS - 1]
+    inside = (rho > 0.1) & (rho < 0.9)  # a fresh rim is a little worn too
+    np.testing.assert_allclose(bowl[inside], (-0.7 + 0.12 * rho + 0.88 * rho**4)[inside], atol=0.01)
+    outside = (rho > 1.1) & (rho < RELIEF_LIMIT - 0.8)
+    np.testing.assert_allclose(bowl[outside], 0.3 * rho[outside] ** -3.2, rtol=0.03)
+    assert np.ptp(flat[rho < 0.45]) < 0.06 < flat[rho > 0.65][0] - flat[0]
+    for wrong in ({"bowl_exponent": 0.0}, {"rim_height": 1.0}, {"floor_radius": 0.0}):
+        with pytest.raises(UsageError, match="is no crater"):
+            CraterForm(**wrong)
+
+
+def test_relief_grows_with_wavelength_as_asked_for():
+    from brightspot.simulate.surface import FLOOR_WAVELENGTH_KM, LONGEST_WAVELENGTH_KM, _relief
+
+    ground = _flat_patch()
+    lengths = LONGEST_WAVELENGTH_KM * 0.5 ** np.arange(24)
+    lengths = lengths[(lengths <= FLOOR_WAVELENGTH_KM) & (lengths > 4 * ground.cell_km)]
+
+    def strength(slope):
+        fields = [_relief(Scene(roughness_slope=slope), ground, seed, coarse=False) for seed in range(10)]
+        return np.sqrt(np.mean(np.square(fields)))
+
+    expected = np.sqrt((lengths**2.0).sum() / (lengths**1.0).sum())
+    assert strength(1.0) / strength(0.5) == pytest.approx(expected, rel=0.2)
+
+
 def test_where_ejecta_meet_the_brightest_shows():
     from brightspot._kernels import ground as kernels
     from brightspot.simulate.surface import WEAR_LEVELS, crater_profiles
 
     ground = _flat_patch()
-    profiles, erase = crater_profiles()
+    profiles, erase = crater_profiles(CraterForm())
     aside = np.array([1.0, 4.0 / BODY_KM[0], 0.0])
     centers = np.array([[1.0, 0.0, 0.0], aside / np.linalg.norm(aside)])
     numbers = np.array([[3.0, 0.0, 0.95, 0.22, 0.0, 0.5], [4.0, 0.0, 0.95, 0.18, 0.3, 0.7]])

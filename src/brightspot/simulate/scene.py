@@ -52,6 +52,31 @@ class Spot:
 
 
 @dataclass(frozen=True)
+class CraterForm:
+    """Radial profiles of random and named craters, lengths in rim radii; chosen by eye.
+
+    Attributes
+    ----------
+    bowl_exponent : float
+        Exponent of height with radius in simple craters: 1 a cone, large a flat floor with steep walls.
+    rim_height : float
+        Height of a fresh rim over the ground around, as part of the depth from rim to floor.
+    floor_radius : float
+        Where the wall of complex craters begins.
+    """
+
+    bowl_exponent: float = 2.2
+    rim_height: float = 0.2
+    floor_radius: float = 0.62
+
+    def __post_init__(self) -> None:
+        if not (self.bowl_exponent > 0 and 0 <= self.rim_height < 1 and 0 < self.floor_radius < 1):
+            raise UsageError(
+                f"{self} is no crater: exponent above 0, rim from 0 to below 1, floor between 0 and 1"
+            )
+
+
+@dataclass(frozen=True)
 class Scene:
     """Everything that decides a rendered frame; the same scene gives the same bytes.
 
@@ -90,6 +115,8 @@ class Scene:
         False: a smooth spheroid (no craters, no relief), for tests.
     roughness : float
         Factor on the fractal relief between craters.
+    roughness_slope : float
+        Exponent of that relief's amplitude with wavelength.
     crater_density : float
         Factor on the number of random craters (1: 0.08 D^-2 per km2, cumulative).
     crater_slope : float
@@ -98,6 +125,8 @@ class Scene:
         Range of random craters.
     fresh_fraction : float
         Part of the craters that is fresh; the rest is worn by varying degrees.
+    crater_form : CraterForm
+        Radial profiles of craters.
     central_peaks, named_craters, cast_shadows : bool
         Peaks in complex craters; the gazetteer's craters at their places; shadows cast by relief.
     normal_albedo : float
@@ -177,11 +206,13 @@ class Scene:
     relief_strength: float = 1.0
     relief_spheroid: bool = True
     roughness: float = 1.0
+    roughness_slope: float = 0.76
     crater_density: float = 1.0
     crater_slope: float = 2.0
     min_crater_px: float = 2.0
     max_crater_km: float = 60.0
     fresh_fraction: float = 0.15
+    crater_form: CraterForm = CraterForm()
     central_peaks: bool = True
     named_craters: bool = True
     cast_shadows: bool = True

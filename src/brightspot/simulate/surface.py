@@ -15,7 +15,7 @@ from brightspot.simulate.features import (
     PITTED_CRATERS,
     SWELLS,
 )
-from brightspot.simulate.scene import Scene, Spot
+from brightspot.simulate.scene import CraterForm, Scene, Spot
 
 CRATER_ANCHOR = (10.0, 0.08)
 """Cumulative density of random craters at crater_density 1: 0.08 / D^2 per km2 at D = 10 km; by eye."""
@@ -25,9 +25,9 @@ LONGEST_WAVELENGTH_KM = 480.0
 FLOOR_WAVELENGTH_KM = 40.0
 """Relief of shorter wavelength lies on top of craters, longer one under them."""
 
-RELIEF_KM = (0.115, 0.76)
-"""Amplitude of an octave of relief: 0.115 km x (wavelength / km)^0.76; by eye and by the local contrast
-of real frames at 0.8 km per pixel."""
+RELIEF_KM = 0.115
+"""Amplitude of the octave of relief at a wavelength of 1 km; it grows with `Scene.roughness_slope`. By eye
+and by the local contrast of real frames at 0.8 km per pixel."""
 
 HIGHLANDS_KM = 80.0
 """Relief grows no further beyond this wavelength: Ceres' heights stay within about 7 km of the spheroid."""
@@ -113,7 +113,7 @@ def crater_depth_km(diameter_km: np.ndarray) -> np.ndarray:
     return np.where(d < limit, 0.18 * d, 0.18 * limit * (d / limit) ** 0.43)
 
 
-def crater_profiles() -> tuple[np.ndarray, np.ndarray]:
+def crater_profiles(form: CraterForm) -> tuple[np.ndarray, np.ndarray]:
     """Tables of height over depth against radius, and the weight with which a crater wipes out older ground.
 
     Rows: bowls, flat floors, flat floors with a peak, each from worn to fresh; a swell; a mountain;
@@ -122,13 +122,13 @@ def crater_profiles() -> tuple[np.ndarray, np.ndarray]:
     from brightspot._kernels.ground import RELIEF_LIMIT
 
     rho = np.linspace(0.0, RELIEF_LIMIT, PROFILE_POINTS)
-    out = 0.2 * np.maximum(rho, 1.0) ** -3.2
+    rim, edge = form.rim_height, form.floor_radius
+    out = rim * np.maximum(rho, 1.0) ** -3.2
     out = np.where(rho > 1, out * np.clip((RELIEF_LIMIT - rho) / 0.7, 0, 1) ** 2, out)
-    bowl = np.where(rho < 1, -0.8 + 1.0 * (0.12 * rho + 0.88 * rho**2.2), out)
-    edge = 0.62
+    bowl = np.where(rho < 1, rim - 1.0 + 0.12 * rho + 0.88 * rho**form.bowl_exponent, out)
     x = np.clip((rho - edge) / (1 - edge), 0, 1)
     wall = 0.38 * x + 0.62 * x**4 + 0.03 * np.sin(2 * np.pi * 3 * x) * (1 - x)
-    flat = np.where(rho < 1, -0.8 + wall - 0.03 * (1 - x) * (1 - rho / edge) * (rho < edge), out)
+    flat = np.where(rho < 1, rim - 1.0 + wall - 0.03 * (1 - x) * (1 - rho / edge) * (rho < edge), out)
     peak = flat + 0.3 * np.maximum(1 - rho / 0.2, 0) ** 1.3 + 0.05 * np.exp(-((rho / 0.25) ** 2))
     pit = flat - 0.15 * np.clip((0.125 - rho) / 0.05, 0, 1) + 0.1 * np.maximum(1 - rho / 0.04, 0)
     rows = [
@@ -170,7 +170,7 @@ def build_surface(scene: Scene, ground: GroundGrid) -> tuple[np.ndarray, np.ndar
         return np.zeros(ground.shape, np.float32), albedo, _no_craters()
     height = _relief(scene, ground, seed, coarse=True)
     craters = _craters(scene, ground, seed)
-    profiles, erase = crater_profiles()
+    profiles, erase = crater_profiles(scene.crater_form)
     kernels.add_craters(
         height, albedo, ground.frame, ground.grid, BODY_KM, craters.centers, craters.numbers,
         craters.shapes, craters.kinds, craters.levels_km, profiles, erase,
@@ -186,8 +186,9 @@ BODY_KM = np.array([ceres.RADII_KM[0], ceres.RADII_KM[2]])
 def _relief(scene: Scene, ground: GroundGrid, seed: int, *, coarse: bool) -> np.ndarray:
     """Fractal relief in km, above or below `FLOOR_WAVELENGTH_KM`."""
     lengths = LONGEST_WAVELENGTH_KM * 0.5 ** np.arange(24)
-    size, power = RELIEF_KM
-    amplitudes = size * np.minimum(lengths, HIGHLANDS_KM) ** power * scene.relief_strength
+    amplitudes = (
+        RELIEF_KM * np.minimum(lengths, HIGHLANDS_KM) ** scene.roughness_slope * scene.relief_strength
+    )
     if not coarse:
         amplitudes *= scene.roughness
     wanted = (lengths > FLOOR_WAVELENGTH_KM) == coarse
