@@ -462,3 +462,19 @@ def test_mending_follows_flips_and_scale(shape):
     double, same = without_spikes(2 * image + np.float32(50.0), usable, 50.0)
     assert len(same) == len(found)
     assert np.allclose(double, 2 * mended + 50.0, rtol=1e-5)
+
+
+def test_sky_around_a_small_disk_changes_nothing():
+    ball, _ = lambert_ball((512, 512), 60.0, phase_deg=70.0)
+    wide = np.random.default_rng(3).normal(0.0, 0.003, (1024, 1024)).astype(np.float32)
+    inside = np.s_[256:768, 256:768]
+    wide[inside] += ball
+    wide[256 + 245, 256 + 270] += 3.0
+    small = np.ascontiguousarray(wide[inside])
+    few, many = estimate_background(small, everywhere(small)), estimate_background(wide, everywhere(wide))
+    # The sky is nine tenths of either: it decides neither what is lit nor how bright that is.
+    assert few.level[np.isfinite(few.level)].min() > 0.02
+    np.testing.assert_array_equal(many.level[32:96, 32:96], few.level)
+    assert np.isfinite(many.level).sum() == np.isfinite(few.level).sum()
+    (_, one), (_, other) = (without_spikes(image, everywhere(image), 0.0) for image in (small, wide))
+    assert (one + 256).tolist() == other.tolist() == [[256 + 245, 256 + 270]]

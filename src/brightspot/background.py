@@ -135,7 +135,7 @@ def without_spikes(
     if min(image.shape) < 5:
         return image, nothing
     light, noise = _pixel_noise(image, usable, pedestal)
-    least = np.float32(SPIKE_LIGHT * np.percentile(light, 90.0)) if light.size else np.float32(0.0)
+    least = np.float32(SPIKE_LIGHT * _bright_surface(light)) if light.size else np.float32(0.0)
     lit = light > least
     if not least > 0.0 or not lit.any():
         return image, nothing
@@ -196,10 +196,18 @@ def _only_noise(image: np.ndarray, usable: np.ndarray, block_mean: np.ndarray) -
     return float(brightest) - typical < noise and typical < 5.0 * noise
 
 
+def _bright_surface(light: np.ndarray) -> float:
+    """The bright surface's light: nine tenths of what is lit are darker; a small disk is not lost in its sky."""
+    bright = float(np.percentile(light, 90.0))
+    # A few of the brightest may be cosmic rays.
+    least = LIT_FRACTION * float(np.partition(light, -5)[-5]) if light.size > 5 else bright
+    return bright if bright >= least else float(np.percentile(light[light > least], 90.0))
+
+
 def _least_light(mean: np.ndarray, share: np.ndarray, disk: np.ndarray | None) -> np.ndarray:
     """Mesh of the light above which a pixel is lit, float32, from means and shares of all of its pixels."""
     measured = share > 0.25
-    bright = np.percentile(mean[measured], 90.0)
+    bright = _bright_surface(mean[measured])
     well_lit = measured & (disk > WELL_LIT) if disk is not None else np.zeros(mean.shape, bool)
     if disk is None or not well_lit.any():
         return np.full(mean.shape, LIT_FRACTION * bright, np.float32)
