@@ -31,6 +31,7 @@ from brightspot.errors import NothingLit
 from brightspot.finder import SpotFinder, mended
 from brightspot.frame import Frame
 from brightspot.judge import (
+    CROWD_SHARE,
     FEATURES,
     LEAST_GLANCE,
     LEAST_PARTED,
@@ -57,6 +58,10 @@ pairs are shown with the higher top first."""
 
 BRIGHT_EJECTA = 0.15
 """Excess of halos that are neither spot nor slope in a stretched picture, where no contrast is known."""
+
+EJECTA_WEIGHT = 2.0
+"""Weight of candidates on bright ejecta, which are no spots: half of the frames have fewer of them than the
+renderer's usual ones."""
 
 SCALE_SPREAD = 0.8
 """Standard deviation of the logarithm of the factor by which a frame's scale is changed for the fit."""
@@ -123,15 +128,17 @@ SLACK = 1.5
 class Examples(NamedTuple):
     """Candidates of one frame: features, label (1 spot, 0 not), polarity (1 dark), weight.
 
-    ``looked`` tells of which candidates there are ``patches``: those that pass, or nearly pass, a glance.
-    ``pairs``, ``pair_patches`` and ``two`` are of tops with a higher one beside them, both on spots: what the
-    functions of these names give, and whether these are two spots.
+    ``fine`` tells which are of the frame itself, not of a binned view; ``looked``, of which candidates there
+    are ``patches``: those that pass, or nearly pass, a glance. ``pairs``, ``pair_patches`` and ``two`` are of
+    tops with a higher one beside them, both on spots: what the functions of these names give, and whether
+    these are two spots.
     """
 
     features: np.ndarray
     label: np.ndarray
     dark: np.ndarray
     weight: np.ndarray
+    fine: np.ndarray
     looked: np.ndarray
     patches: np.ndarray
     pairs: np.ndarray
@@ -167,6 +174,7 @@ def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
             if frame.unit == "display":
                 neither |= scoring.within(bright_ejecta(all_truth), x, y, factor)
             weight = np.where(~on_spot & neither, 0.0, 1.0)
+            weight[~on_spot & scoring.within(ejecta(all_truth), x, y, factor)] *= EJECTA_WEIGHT
             if dark and frame.unit == "display":
                 # Behind clipped blacks dark ground looks like a shadow: nothing is learnt of it there.
                 weight[on_spot] = 0.0
@@ -175,10 +183,8 @@ def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
             pairs = pair_examples(background, found, features, azimuth, truth[~vague], view, dark=dark)
             looked = worth_a_look(features, dark=dark, slack=SLACK) & ~too_sharp(features)
             patches = look_patches(background, found, azimuth, np.flatnonzero(looked), dark=dark)
-            polarity = np.full(len(x), int(dark))
-            out.append(
-                Examples(features, label, polarity, weight, looked, patches.astype(np.float16), *pairs)
-            )
+            of_all = np.full(len(x), int(dark)), weight, np.full(len(x), factor == 1)
+            out.append(Examples(features, label, *of_all, looked, patches.astype(np.float16), *pairs))
     return Examples(*(np.concatenate(part) for part in zip(*out, strict=True))) if out else None
 
 
@@ -187,9 +193,15 @@ def in_frame(yx: np.ndarray, factor: int, corner: tuple[int, int]) -> np.ndarray
     return (yx[:, ::-1] * factor + 0.5 * (factor - 1) + np.array(corner)).T
 
 
+def ejecta(truth: pd.DataFrame) -> pd.DataFrame:
+    """Halos of fresh craters."""
+    return truth[~truth["is_spot"].astype(bool)]
+
+
 def bright_ejecta(truth: pd.DataFrame) -> pd.DataFrame:
     """Halos that a stretched picture may show as bright as what is asked for."""
-    return truth[~truth["is_spot"].astype(bool) & (truth["contrast"] > 1.0 + BRIGHT_EJECTA)]
+    halos = ejecta(truth)
+    return halos[halos["contrast"] > 1.0 + BRIGHT_EJECTA]
 
 
 def pair_examples(
@@ -331,6 +343,7 @@ class Rows(NamedTuple):
     label: np.ndarray
     weight: np.ndarray
     seed: np.ndarray
+    fine: np.ndarray
     looked: np.ndarray
     patches: np.ndarray
 
@@ -391,16 +404,19 @@ def calibrate(
     polarity: str, rows: Rows, trees: np.ndarray, look: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, object]]:
     """Calibration as arrays of the judge's file, and the record, from frames held back."""
-    use = rows.weight > 0
-    record: dict[str, object] = {"candidates": int(use.sum()), "spots": int(rows.label[use].sum())}
+    use = (rows.weight > 0) & rows.held
+    spots, of = int(rows.label[use].sum()), len(np.unique(rows.seed[use]))
+    record: dict[str, object] = {"frames": of, "candidates": int(use.sum()), "spots": spots}
     common = rows.weight.copy()
     if polarity == "dark":
         # As often as dark spots are in frames that were not given many.
         many = np.array([has_many_dark(seed) for seed in range(rows.seed.max() + 1)])[rows.seed]
         common[many & (rows.label > 0)] *= FEW_DARK / MANY_DARK
-    use &= rows.held
     looked = rows.looked & (trees > LEAST_TREES)
     score = TREES_SHARE * trees + np.where(looked, look, NOT_LOOKED_AT)
+    counted = looked & rows.held & rows.fine
+    crowd = np.bincount(rows.seed[counted], 1.0 / (1.0 + np.exp(score[counted])), rows.seed.max() + 1)
+    score -= CROWD_SHARE * np.log1p(crowd[rows.seed])
     for name, said in (("average_precision_trees", trees), ("average_precision", score)):
         found = average_precision_score(rows.label[use], said[use], sample_weight=common[use])
         record[name] = round(float(found), 4)
@@ -454,7 +470,7 @@ def fitted(rows: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str
     both, arrays = {}, {}
     for polarity, value in (("bright", 0), ("dark", 1)):
         use = rows["dark"] == value
-        columns = (rows[name][use] for name in ("features", "label", "weight", "seed", "looked"))
+        columns = (rows[name][use] for name in ("features", "label", "weight", "seed", "fine", "looked"))
         own = Rows(*columns, rows["patches"][use[rows["looked"]]])
         model, trees = fit_trees(polarity, own)
         arrays |= {f"{polarity}_{name}": array for name, array in model.items()}

@@ -172,6 +172,7 @@ def numbers() -> dict[str, str]:
         "resolved": footprint.RESOLVED,
         "repose": shading.ANGLE_OF_REPOSE_DEG,
         "trees_share": judge.TREES_SHARE,
+        "crowd_share": judge.CROWD_SHARE,
         "pair_trees_share": judge.PAIR_TREES_SHARE,
     }
     return {name: f"{value:g}" for name, value in values.items()}

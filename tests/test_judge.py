@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from brightspot import judge as station
 from brightspot._kernels import judge as kernels
 from brightspot.background import Background, estimate_background
 from brightspot.judge import (
+    CROWD_SHARE,
     FEATURES,
     LEAST_GLANCE,
     LEAST_PARTED,
@@ -23,6 +25,7 @@ from brightspot.judge import (
     TREES_SHARE,
     albedo_confidence,
     are_two,
+    crowded_by,
     network_inputs,
     score_looks,
     too_sharp,
@@ -124,11 +127,33 @@ def test_confidence_is_the_judges(dark):
     trees, look = rows[:, FEATURES.index("trees")].astype(float), rows[:, FEATURES.index("look")]
     score = TREES_SHARE * trees + np.where(np.isnan(look), NOT_LOOKED_AT, look)
     model = judge("dark" if dark else "bright")
+    shown = score[np.isfinite(score) & np.isfinite(look)]
+    crowd = sum(1.0 / (1.0 + math.exp(s)) for s in shown)
+    assert crowded_by(rows) == pytest.approx(crowd, rel=1e-9)
+    score = score - CROWD_SHARE * np.log(1.0 + crowd)
     expected = np.where(np.isnan(trees), 0.0, np.interp(score, model["score"], model["probability"]))
     found = albedo_confidence(rows, dark=dark)
     np.testing.assert_allclose(found, expected, atol=1e-9)
     assert 0 < np.sum(found > 0) < 40
     assert albedo_confidence(np.zeros((0, len(FEATURES)), np.float32), dark=dark).shape == (0,)
+    np.testing.assert_array_equal(found[::-1], albedo_confidence(rows[::-1], dark=dark))
+    # Asked about some of them only, with the crowd of all: the same.
+    np.testing.assert_array_equal(
+        found[7:20], albedo_confidence(rows[7:20], dark=dark, crowd=crowded_by(rows))
+    )
+
+
+def test_more_is_asked_where_many_look_a_little_like_albedo():
+    place = np.zeros((1, len(FEATURES)), np.float32)
+    place[0, FEATURES.index("trees")], place[0, FEATURES.index("look")] = 2.0, 0.0
+    others = np.repeat(place, 200, axis=0)
+    others[:, FEATURES.index("look")] = -2.0
+    alone, in_a_crowd = albedo_confidence(place), albedo_confidence(np.concatenate([place, others]))
+    assert in_a_crowd[0] < alone[0] - 0.2
+    # What was not shown to the network says nothing of the ground.
+    others[:, FEATURES.index("look")] = np.nan
+    assert albedo_confidence(np.concatenate([place, others]))[0] == alone[0]
+    assert crowded_by(place[:0]) == 0.0
 
 
 @pytest.mark.parametrize("dark", [False, True])

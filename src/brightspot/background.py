@@ -197,11 +197,11 @@ def _only_noise(image: np.ndarray, usable: np.ndarray, block_mean: np.ndarray) -
 
 
 def _bright_surface(light: np.ndarray) -> float:
-    """The bright surface's light: nine tenths of what is lit are darker; a small disk is not lost in its sky."""
+    """The bright surface's light, which nine tenths of what is lit do not reach; no sky counts."""
     bright = float(np.percentile(light, 90.0))
     # A few of the brightest may be cosmic rays.
     least = LIT_FRACTION * float(np.partition(light, -5)[-5]) if light.size > 5 else bright
-    return bright if bright >= least else float(np.percentile(light[light > least], 90.0))
+    return float(np.percentile(light[light > least], 90.0)) if least > max(bright, 0.0) else bright
 
 
 def _least_light(mean: np.ndarray, share: np.ndarray, disk: np.ndarray | None) -> np.ndarray:

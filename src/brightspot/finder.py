@@ -203,6 +203,7 @@ class SpotFinder:
         import numpy as np
 
         from brightspot.catalog import empty_catalog, tabulate, to_full_resolution
+        from brightspot.judge import crowded_by
         from brightspot.pyramid import (
             Part,
             binnings,
@@ -214,6 +215,7 @@ class SpotFinder:
         )
 
         parts: list[Part] = []
+        crowds: dict[bool, float] = {}
         pedestal = _pedestal(frame)
         whole = left = mended(frame, pedestal)
         for factor, corner in binnings(frame.shape):
@@ -229,9 +231,10 @@ class SpotFinder:
                     continue  # the lit part is narrower than a block of bins
                 if factor == 1:
                     finest = background
+                    crowds = {c.dark: crowded_by(c.features) for c in candidates}
                 new = []
                 for c in candidates:
-                    finished = self._rows(view, background, c, factor)
+                    finished = self._rows(view, background, c, factor, crowds[c.dark])
                     if finished is not None:
                         to_full_resolution(finished[1], factor, corner)
                         new.append(Part(factor, corner, background, *finished))
@@ -348,11 +351,11 @@ class SpotFinder:
         return disk, allowed, on_mesh
 
     def _rows(
-        self, frame: Frame, background: Background, candidates: Candidates, factor: int
+        self, frame: Frame, background: Background, candidates: Candidates, factor: int, crowd: float
     ) -> tuple[Segmentation, dict[str, np.ndarray]] | None:
         """Judge, choose, join, measure: objects and columns of one polarity; None if nothing is left.
 
-        ``frame`` is binned by ``factor``, and so are the rows' pixels.
+        ``frame`` is binned by ``factor``, and so are the rows' pixels; ``crowd`` is that of the frame itself.
         """
         import numpy as np
 
@@ -366,7 +369,7 @@ class SpotFinder:
         dark, found, features, searched, azimuth = candidates
         if len(found.peak) == 0:
             return None
-        confidence = albedo_confidence(features, dark=dark)
+        confidence = albedo_confidence(features, dark=dark, crowd=crowd)
         # All that were looked at, whatever is reported: one's footprint is cut out of another's surroundings.
         found = without_detached(found, np.flatnonzero(confidence > 0.0))
         large = found.n_pixels * factor**2 >= self.n_pixels

@@ -12,6 +12,7 @@ network that is shown the picture around it, turned along the Sun's line.
 from __future__ import annotations
 
 import functools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,15 @@ TREES_SHARE = 0.35
 On frames held back 0.2, 0.35 and 0.5 differ by 0.001 of average precision, 0 costs 0.01.
 """
 
+CROWD_SHARE = 0.4
+"""Weight of the crowd, ``log(1 + crowded_by)``, against the log-odds of a single place.
+
+On 2,323 frames that neither trees nor network had seen, average precision of bright candidates is 0.850 at 0,
+0.857 at 0.4, 0.856 at 0.6, 0.854 at 0.85; of dark ones 0.303, 0.305, 0.304, 0.302. At 0, of what the network
+was shown and gave log-odds of 0 to 1, 83 in 100 were spots where the crowds are smallest (a fifth of what was
+shown), 33 where they are greatest.
+"""
+
 PAIR_TREES_SHARE = 0.5
 """Weight of the trees' log-odds beside the network's, for pairs.
 
@@ -130,7 +140,7 @@ On frames held back (921 pairs, some 46,000 pieces; frames with paired spots onl
 """
 
 
-def albedo_confidence(features: np.ndarray, *, dark: bool = False) -> np.ndarray:
+def albedo_confidence(features: np.ndarray, *, dark: bool = False, crowd: float | None = None) -> np.ndarray:
     """Calibrated probability that albedo, not relief, makes each object.
 
     Parameters
@@ -139,6 +149,8 @@ def albedo_confidence(features: np.ndarray, *, dark: bool = False) -> np.ndarray
         (n, len(FEATURES)) float32.
     dark : bool
         Judge dark outliers.
+    crowd : float, optional
+        What `crowded_by` gives for the frame, where these are objects of a part or a binned view of it.
 
     Returns
     -------
@@ -148,17 +160,34 @@ def albedo_confidence(features: np.ndarray, *, dark: bool = False) -> np.ndarray
     Notes
     -----
     Small boosted trees and a network fitted to rendered frames (``benchmarks/fit_judge.py``); the record of
-    the fit lies beside the model. What is sharper than the PSF is a cosmic ray, a hot pixel or noise: 0, and
-    so is what was not worth a look at its surroundings.
+    the fit lies beside the model. Ground that makes many places look a little like albedo makes some that
+    look much like it: where there are many, more is asked of each. What is sharper than the PSF is a cosmic
+    ray, a hot pixel or noise: 0, and so is what was not worth a look at its surroundings.
     """
-    score = features[:, FEATURES.index("trees")].astype(np.float64)
+    score = log_odds(features)
     seen = np.isfinite(score)
-    look = features[:, FEATURES.index("look")]
-    score = TREES_SHARE * score + np.where(np.isnan(look), NOT_LOOKED_AT, look)
+    if crowd is None:
+        crowd = crowded_by(features)
     model = _trees("dark" if dark else "bright")[0]
     confidence = np.zeros(len(features))
-    confidence[seen] = np.interp(score[seen], model["score"], model["probability"])
+    shifted = score[seen] - CROWD_SHARE * math.log1p(crowd)
+    confidence[seen] = np.interp(shifted, model["score"], model["probability"])
     return confidence
+
+
+def log_odds(features: np.ndarray) -> np.ndarray:
+    """What trees and network give to objects (n, len(FEATURES)), each for itself, (n,); NaN: hopeless."""
+    look = features[:, FEATURES.index("look")].astype(np.float64)
+    trees = features[:, FEATURES.index("trees")].astype(np.float64)
+    return TREES_SHARE * trees + np.where(np.isnan(look), NOT_LOOKED_AT, look)
+
+
+def crowded_by(features: np.ndarray) -> float:
+    """How many objects (n, len(FEATURES)) that the network was shown are not to be expected to be albedo."""
+    score = log_odds(features)
+    shown = np.isfinite(score) & np.isfinite(features[:, FEATURES.index("look")])
+    # Summed exactly: a flipped frame has its objects in another order.
+    return math.fsum(1.0 / (1.0 + np.exp(score[shown])))
 
 
 def worth_a_look(features: np.ndarray, *, dark: bool, slack: float = 0.0) -> np.ndarray:
