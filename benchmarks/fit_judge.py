@@ -37,12 +37,12 @@ from brightspot.judge import (
     LEAST_PARTED,
     LEAST_TREES,
     MEASURED,
-    NOT_LOOKED_AT,
     PAIR_FEATURES,
     PAIR_TREES_SHARE,
-    TREES_SHARE,
     compressed,
+    log_odds,
     network_inputs,
+    not_albedo,
     too_sharp,
     worth_a_look,
 )
@@ -413,9 +413,9 @@ def calibrate(
         many = np.array([has_many_dark(seed) for seed in range(rows.seed.max() + 1)])[rows.seed]
         common[many & (rows.label > 0)] *= FEW_DARK / MANY_DARK
     looked = rows.looked & (trees > LEAST_TREES)
-    score = TREES_SHARE * trees + np.where(looked, look, NOT_LOOKED_AT)
+    score = log_odds(trees, np.where(looked, look, np.nan))
     counted = looked & rows.held & rows.fine
-    crowd = np.bincount(rows.seed[counted], 1.0 / (1.0 + np.exp(score[counted])), rows.seed.max() + 1)
+    crowd = np.bincount(rows.seed[counted], not_albedo(score[counted]), rows.seed.max() + 1)
     score -= CROWD_SHARE * np.log1p(crowd[rows.seed])
     for name, said in (("average_precision_trees", trees), ("average_precision", score)):
         found = average_precision_score(rows.label[use], said[use], sample_weight=common[use])

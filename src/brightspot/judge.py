@@ -164,7 +164,7 @@ def albedo_confidence(features: np.ndarray, *, dark: bool = False, crowd: float 
     look much like it: where there are many, more is asked of each. What is sharper than the PSF is a cosmic
     ray, a hot pixel or noise: 0, and so is what was not worth a look at its surroundings.
     """
-    score = log_odds(features)
+    score = log_odds(*_answers(features))
     seen = np.isfinite(score)
     if crowd is None:
         crowd = crowded_by(features)
@@ -175,19 +175,28 @@ def albedo_confidence(features: np.ndarray, *, dark: bool = False, crowd: float 
     return confidence
 
 
-def log_odds(features: np.ndarray) -> np.ndarray:
-    """What trees and network give to objects (n, len(FEATURES)), each for itself, (n,); NaN: hopeless."""
-    look = features[:, FEATURES.index("look")].astype(np.float64)
-    trees = features[:, FEATURES.index("trees")].astype(np.float64)
+def log_odds(trees: np.ndarray, look: np.ndarray) -> np.ndarray:
+    """Of each object for itself, (n,), from what trees and network give, (n,); NaN where not looked at."""
     return TREES_SHARE * trees + np.where(np.isnan(look), NOT_LOOKED_AT, look)
+
+
+def not_albedo(score: np.ndarray) -> np.ndarray:
+    """Probability (n,) at log-odds (n,) that something else makes an object."""
+    return 1.0 / (1.0 + np.exp(score))
 
 
 def crowded_by(features: np.ndarray) -> float:
     """How many objects (n, len(FEATURES)) that the network was shown are not to be expected to be albedo."""
-    score = log_odds(features)
-    shown = np.isfinite(score) & np.isfinite(features[:, FEATURES.index("look")])
+    trees, look = _answers(features)
+    score = log_odds(trees, look)[np.isfinite(trees) & np.isfinite(look)]
     # Summed exactly: a flipped frame has its objects in another order.
-    return math.fsum(1.0 / (1.0 + np.exp(score[shown])))
+    return math.fsum(not_albedo(score))
+
+
+def _answers(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What trees and network gave to objects, (n,) float64 each."""
+    trees, look = (features[:, FEATURES.index(name)].astype(np.float64) for name in ("trees", "look"))
+    return trees, look
 
 
 def worth_a_look(features: np.ndarray, *, dark: bool, slack: float = 0.0) -> np.ndarray:
