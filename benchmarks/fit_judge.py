@@ -34,8 +34,8 @@ from brightspot.judge import (
     CROWD_SHARE,
     FEATURES,
     LEAST_GLANCE,
+    LEAST_GLANCE_DARK,
     LEAST_PARTED,
-    LEAST_TREES,
     MEASURED,
     PAIR_FEATURES,
     PAIR_TREES_SHARE,
@@ -43,8 +43,10 @@ from brightspot.judge import (
     log_odds,
     network_inputs,
     not_albedo,
+    score_trees,
     too_sharp,
     worth_a_look,
+    worth_the_network,
 )
 from brightspot.pairs import higher_beside, neighbours, pair_features, pair_patches, second_tops
 from brightspot.pyramid import binnings, coarsen
@@ -117,9 +119,17 @@ SHAPE = {
     "bright": (300, 31, 0.06),
     "dark": (120, 12, 0.1),
     "pair": (120, 8, 0.1),
-    "glance": (30, 8, 0.25),
+    "glance_bright": (30, 8, 0.25),
+    "glance_dark": (60, 12, 0.15),
 }
 """Trees, leaves and learning rate; there are fewer dark spots to learn from, and still fewer pairs."""
+
+OTHERS_WEIGHT = {"bright": 1.0, "dark": 0.03}
+"""Weight of what is no spot, for glance and trees; their log-odds are put right afterwards.
+
+Of dark candidates three in a thousand are spots, and a first step from there overshoots: at a weight of 1 the
+glance gave log-odds from -58 to 143, and let 0.6 % of the others pass with 30 % of the spots, for 0.1 %.
+"""
 
 SLACK = 1.5
 """The network is fitted to what fails the trees, or the glance of the judge before, by no more than this."""
@@ -182,6 +192,7 @@ def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
             view = factor, corner
             pairs = pair_examples(background, found, features, azimuth, truth[~vague], view, dark=dark)
             looked = worth_a_look(features, dark=dark, slack=SLACK) & ~too_sharp(features)
+            looked &= worth_the_network(score_trees(features, dark=dark), dark=dark, slack=SLACK)
             patches = look_patches(background, found, azimuth, np.flatnonzero(looked), dark=dark)
             of_all = np.full(len(x), int(dark)), weight, np.full(len(x), factor == 1)
             out.append(Examples(features, label, *of_all, looked, patches.astype(np.float16), *pairs))
@@ -243,8 +254,11 @@ def pair_examples(
     return np.concatenate(rows), np.concatenate(patches), np.concatenate(two)
 
 
-def export(model: HistGradientBoostingClassifier) -> dict[str, np.ndarray]:
-    """The trees as flat arrays, nodes in depth-first order (left child next, right child so many on)."""
+def export(model: HistGradientBoostingClassifier, shift: float = 0.0) -> dict[str, np.ndarray]:
+    """The trees as flat arrays, nodes in depth-first order (left child next, right child so many on).
+
+    ``shift`` is added to what they give.
+    """
     feature: list[int] = []
     number: list[float] = []
     right: list[int] = []
@@ -272,7 +286,7 @@ def export(model: HistGradientBoostingClassifier) -> dict[str, np.ndarray]:
         "right": np.array(right, np.uint8),
         "missing_left": np.packbits(missing_left),
         "root": np.array(root, np.uint16),
-        "base": np.float64(np.ravel(model._baseline_prediction)[0]),
+        "base": np.float64(np.ravel(model._baseline_prediction)[0] + shift),
     }
 
 
@@ -280,7 +294,7 @@ def new_model(kind: str) -> HistGradientBoostingClassifier:
     """Small trees, monotone where physics says so."""
     if kind == "pair":
         monotone = [-1 if f in PAIRS_FALLING else 0 for f in PAIR_FEATURES]
-    elif kind == "glance":
+    elif kind.startswith("glance"):
         monotone = [0] * len(AT_A_GLANCE)
     else:
         monotone = [1 if f in RISING else -1 if f in FALLING else 0 for f in FEATURES[:MEASURED]]
@@ -291,12 +305,22 @@ def new_model(kind: str) -> HistGradientBoostingClassifier:
     )  # fmt: skip
 
 
-def fit_glance(rows: Rows) -> tuple[dict[str, np.ndarray], dict[str, object], np.ndarray]:
+def fit_judging(
+    kind: str, polarity: str, rows: Rows, columns: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Trees fitted to some columns of the features, and the log-odds that they give to all rows."""
+    features, fitted, others = rows.features[:, columns], ~rows.held, OTHERS_WEIGHT[polarity]
+    weight = np.where(rows.label > 0, 1.0, others) * rows.weight
+    model = new_model(kind).fit(features[fitted], rows.label[fitted], sample_weight=weight[fitted])
+    shift = float(np.log(others))
+    return export(model, shift), model.decision_function(features) + shift
+
+
+def fit_glance(polarity: str, rows: Rows) -> tuple[dict[str, np.ndarray], dict[str, object], np.ndarray]:
     """Trees that tell at a glance what is hopeless; record, from frames held back; which rows pass."""
-    columns = np.array([FEATURES.index(name) for name in AT_A_GLANCE])
-    glance, held = rows.features[:, columns], rows.held
-    model = new_model("glance").fit(glance[~held], rows.label[~held], sample_weight=rows.weight[~held])
-    passes = model.decision_function(glance) >= LEAST_GLANCE
+    columns, held = np.array([FEATURES.index(name) for name in AT_A_GLANCE]), rows.held
+    data, score = fit_judging(f"glance_{polarity}", polarity, rows, columns)
+    passes = score >= (LEAST_GLANCE_DARK if polarity == "dark" else LEAST_GLANCE)
     judged = held & (rows.weight > 0)
     spot = rows.label > 0
     record = {
@@ -304,7 +328,6 @@ def fit_glance(rows: Rows) -> tuple[dict[str, np.ndarray], dict[str, object], np
         "spots_passed": round(float(passes[judged & spot].mean()), 4),
         "others_passed": round(float(passes[judged & ~spot].mean()), 4),
     }
-    data = export(model)
     inner = data["feature"] >= 0
     data["feature"][inner] = columns[data["feature"][inner]]
     return data, record, passes
@@ -358,14 +381,6 @@ class Rows(NamedTuple):
         return self._replace(looked=looked, patches=self.patches[looked[self.looked]])
 
 
-def fit_trees(polarity: str, rows: Rows) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Trees, and the log-odds that they give to all candidates."""
-    features, fitted = rows.features[:, :MEASURED], ~rows.held
-    model = new_model(polarity)
-    model.fit(features[fitted], rows.label[fitted], sample_weight=rows.weight[fitted])
-    return export(model), model.decision_function(features)
-
-
 def fit_network(both: dict[str, Rows]) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
     """The network, and the log-odds that it gives to each polarity's candidates in frames held back.
 
@@ -412,7 +427,7 @@ def calibrate(
         # As often as dark spots are in frames that were not given many.
         many = np.array([has_many_dark(seed) for seed in range(rows.seed.max() + 1)])[rows.seed]
         common[many & (rows.label > 0)] *= FEW_DARK / MANY_DARK
-    looked = rows.looked & (trees > LEAST_TREES)
+    looked = rows.looked & worth_the_network(trees, dark=polarity == "dark")
     score = log_odds(trees, np.where(looked, look, np.nan))
     counted = looked & rows.held & rows.fine
     crowd = np.bincount(rows.seed[counted], not_albedo(score[counted]), rows.seed.max() + 1)
@@ -472,10 +487,11 @@ def fitted(rows: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str
         use = rows["dark"] == value
         columns = (rows[name][use] for name in ("features", "label", "weight", "seed", "fine", "looked"))
         own = Rows(*columns, rows["patches"][use[rows["looked"]]])
-        model, trees = fit_trees(polarity, own)
+        model, trees = fit_judging(polarity, polarity, own, np.arange(MEASURED))
         arrays |= {f"{polarity}_{name}": array for name, array in model.items()}
-        model, record[f"glance_{polarity}"], passes = fit_glance(own)
-        both[polarity] = own.shown(passes & (trees > LEAST_TREES - SLACK)), trees
+        model, record[f"glance_{polarity}"], passes = fit_glance(polarity, own)
+        near = worth_the_network(trees, dark=polarity == "dark", slack=SLACK)
+        both[polarity] = own.shown(passes & near), trees
         arrays |= {f"glance_{polarity}_{name}": array for name, array in model.items()}
     network, looks = fit_network({polarity: rows for polarity, (rows, _) in both.items()})
     arrays |= network

@@ -67,6 +67,7 @@ def compare(names: list[str], cache: Path, out: Path) -> None:
     tables.replace_rows(out / "peers_spots.csv", fates)
     if running.BRIGHTSPOT in names:
         running.confidences(cache).to_csv(out / "confidences.csv", index=False)
+        running.dark_spots(cache).to_csv(out / "dark_spots.csv", index=False)
 
 
 def show(out: Path, *, readme: bool) -> None:
@@ -83,7 +84,7 @@ def show(out: Path, *, readme: bool) -> None:
         ms = tables.milliseconds(pd.read_csv(out / "peers_timing.csv"))
         for what, ratio in tables.ratios(ms).items():
             print(f"{what}: {ratio:.2f}")
-    part = tables.readme_part(table, ms, calibrated, hard)
+    part = tables.readme_part(table, ms, calibrated, hard, pd.read_csv(out / "dark_spots.csv"))
     print(part, flush=True)
     for path in plots.draw(out, table, ms, calibrated):
         print(path)

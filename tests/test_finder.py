@@ -166,6 +166,28 @@ def test_the_bias_of_raw_counts_is_taken_off(with_geometry):
     assert np.median(np.abs(raw / calibrated.contrast_peak[bright] - 1.0)) < 0.02
 
 
+def test_dark_dots_on_relief_are_told_from_shadows():
+    truth, found, false = 0, 0, 0
+    for seed in (2, 3):
+        scene = random_scene(
+            seed, 1_470.0, phase_deg=30.0, shape=(512, 512), named_spots=False, random_spots=0,
+            dark_spots=10, dark_spot_contrast=(0.5, 0.7), random_spot_diameter_px=(4.0, 10.0),
+        )  # fmt: skip
+        rendered = render(scene)
+        table = SpotFinder(polarity="dark")(rendered.frame).catalog
+        spots = rendered.truth[rendered.truth.contrast < 1.0]
+        gap = np.hypot(*(table[f"{c}_centroid"].to_numpy()[:, None] - spots[c].to_numpy() for c in "xy"))
+        on_spot = gap < np.maximum(2.0, 0.5 * spots.diameter_px.to_numpy())
+        truth, found, false = (
+            truth + len(spots),
+            found + on_spot.any(0).sum(),
+            false + (~on_spot.any(1)).sum(),
+        )
+    assert truth == 20
+    assert found >= 14
+    assert false <= 1
+
+
 def test_ground_that_fills_a_raw_frame_is_not_taken_for_its_bias():
     scene = random_scene(
         1, 1_470.0, phase_deg=20.0, shape=(384, 384), random_spots=15, named_spots=False, dark_spots=0

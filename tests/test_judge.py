@@ -17,8 +17,10 @@ from brightspot.judge import (
     CROWD_SHARE,
     FEATURES,
     LEAST_GLANCE,
+    LEAST_GLANCE_DARK,
     LEAST_PARTED,
     LEAST_TREES,
+    LEAST_TREES_DARK,
     MEASURED,
     NOT_LOOKED_AT,
     PAIR_FEATURES,
@@ -118,6 +120,16 @@ def test_the_judges_file_is_whole(polarity):
     assert max(judge("pair")["feature"]) < len(PAIR_FEATURES)
 
 
+@pytest.mark.parametrize("kind", ["bright", "dark", "glance_bright", "glance_dark", "pair"])
+def test_no_tree_overshoots(kind):
+    model = judge(kind)
+    leaf = np.where(model["feature"] < 0, model["number"], np.nan)
+    of_each = np.split(leaf, model["root"][1:])
+    least, most = (sum(f(tree) for tree in of_each) for f in (np.nanmin, np.nanmax))
+    # Fits to rare spots have given log-odds of hundreds, in which the answers of all other trees are lost.
+    assert -40.0 < least + model["base"] < most + model["base"] < 40.0
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_confidence_is_the_judges(dark):
     rng = np.random.default_rng(3)
@@ -163,7 +175,8 @@ def test_surroundings_are_looked_at_where_there_is_hope(dark):
     some = describe(background, found, azimuth, None, dark=dark)
     every = describe(background, found, azimuth, None, dark=dark, every=True)
     model = judge("glance_dark" if dark else "glance_bright")
-    hope = np.array([sum_slowly(row, model) for row in some]) + model["base"] >= LEAST_GLANCE
+    least = LEAST_GLANCE_DARK if dark else LEAST_GLANCE
+    hope = np.array([sum_slowly(row, model) for row in some]) + model["base"] >= least
     seen = np.isfinite(some[:, FEATURES.index("ring_highest")])
     assert seen.tolist() == (hope & ~too_sharp(some)).tolist()
     assert 0 < seen.sum() < len(seen)
@@ -267,7 +280,8 @@ def test_the_network_is_shown_what_the_trees_leave():
         np.testing.assert_allclose(trees[seen], expected[seen], rtol=1e-5, atol=1e-5)
         assert np.isnan(trees[~seen]).all()
         looked = np.isfinite(rows[:, -1])
-        assert looked.tolist() == (seen & (trees > LEAST_TREES)).tolist()
+        least = LEAST_TREES_DARK if dark else LEAST_TREES
+        assert looked.tolist() == (seen & (trees > least)).tolist()
         assert 0 < looked.sum() < seen.sum()
         which = np.flatnonzero(looked)
         patches = look_patches(background, found, azimuth, which, dark=dark)

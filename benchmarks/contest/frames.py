@@ -41,7 +41,8 @@ class Entry:
 class Case:
     """One file of a set with what is true about it.
 
-    ``group`` is the set's name, with ``" JPEG"`` for the same frames as 8-bit pictures without a label.
+    ``group`` is the set's name, with ``" JPEG"`` for the same frames as 8-bit pictures without a label;
+    ``dark`` is what is true about dark spots, with the surroundings' brightness over theirs for ``contrast``.
     """
 
     group: str
@@ -50,6 +51,7 @@ class Case:
     altitude_km: float
     phase_deg: float
     truth: pd.DataFrame
+    dark: pd.DataFrame
 
 
 def entries(name: str) -> list[Entry]:
@@ -164,16 +166,19 @@ def _file(stem: str, kind: str) -> str:
 
 
 def cases(name: str, cache: Path) -> list[Case]:
-    """The files of a set; bright spots (and halos) only in their truth."""
+    """The files of a set with what is true about bright and about dark spots."""
     render_set(name, cache)
     truth = pd.read_csv(cache / name / "truth.csv")
-    truth = truth[truth["contrast"] > 1.0]
+    mirrored = truth[truth["contrast"] < 1.0].assign(contrast=lambda rows: 1.0 / rows["contrast"])
     out = []
     for entry in entries(name):
         for kind in entry.formats:
             file = _file(f"s{entry.scene.seed}", kind)
             group = f"{name} JPEG" if kind == "jpg" and name != "fit" else name
-            mine = truth[truth["frame"] == file].reset_index(drop=True)
+            own = [
+                t[t["frame"] == file].reset_index(drop=True)
+                for t in (truth[truth["contrast"] > 1.0], mirrored)
+            ]
             scene = entry.scene
-            out.append(Case(group, cache / name / file, scene.seed, scene.altitude_km, scene.phase_deg, mine))
+            out.append(Case(group, cache / name / file, scene.seed, scene.altitude_km, scene.phase_deg, *own))
     return out

@@ -30,13 +30,13 @@ MERGED_GAP_PX = 2.0
 Find = Callable[[Frame, Inputs], np.ndarray]
 
 
-def brightspot_points(frame: Frame) -> np.ndarray:
-    """Positions (n, 2) of the bright spots that the default settings report."""
+def brightspot_points(frame: Frame, polarity: str = "bright") -> np.ndarray:
+    """Positions (n, 2) of the spots that the default settings report."""
     try:
         found = SpotFinder()(frame).catalog
     except NothingLit:
         return np.zeros((0, 2))
-    found = found[found["polarity"] == "bright"]
+    found = found[found["polarity"] == polarity]
     return found[["x_centroid", "y_centroid"]].to_numpy(float)
 
 
@@ -99,6 +99,15 @@ def run(names: Iterable[str], cache: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
                 fates += [{**key, **fate} for fate in spot_fates(case.truth, points)]
         print(f"{name}: {', '.join(names)}", flush=True)
     return pd.DataFrame(counts), pd.DataFrame(fates)
+
+
+def dark_spots(cache: Path) -> pd.DataFrame:
+    """Counts of dark spots per frame, as brightspot finds them."""
+    rows = []
+    for case in (case for name in SETS for case in cases(name, cache)):
+        points = brightspot_points(read_frame(case.path), "dark")
+        rows.append({**_key(case), **scoring.score(case.dark, points[:, 0], points[:, 1])._asdict()})
+    return pd.DataFrame(rows)
 
 
 def _key(case: Case) -> dict[str, Any]:

@@ -100,9 +100,13 @@ def ratios(ms: pd.Series) -> dict[str, float]:
 
 
 def readme_part(
-    table: pd.DataFrame, ms: pd.Series | None, calibrated: pd.DataFrame, hard: pd.DataFrame
+    table: pd.DataFrame,
+    ms: pd.Series | None,
+    calibrated: pd.DataFrame,
+    hard: pd.DataFrame,
+    dark: pd.DataFrame,
 ) -> str:
-    """The README's part of the benchmark as markdown."""
+    """The README's part of the benchmark as markdown; ``dark`` are the counts of dark spots per frame."""
     best = table.set_index(["finder", "group", "altitude_km"])
     lines = [
         "| finder | input | precision | recall | F1 | shifted | shifted JPEG | smooth | ms a frame |",
@@ -128,7 +132,7 @@ def readme_part(
     for finder in order(table):
         cells = [f"{best.loc[finder, 'nominal', a]['f1']:.2f}" for a in ALTITUDES_KM]
         lines.append(f"| {finder} | " + " | ".join(cells) + " |")
-    lines += ["", _said(calibrated), "", _hard(hard)]
+    lines += ["", _said(calibrated), "", _hard(hard), "", _dark(dark)]
     if ms is not None:
         lines += ["", _fast(ms)]
     return "\n".join(lines) + "\n"
@@ -158,6 +162,15 @@ def _hard(hard: pd.DataFrame) -> str:
         )
     ]
     return ". ".join(told) + "."
+
+
+def _dark(dark: pd.DataFrame) -> str:
+    groups = dark.groupby("group")[["found", "missed", "false"]].sum()
+    told = [
+        f"{group} {row.found} of {row.found + row.missed} with {row.false} false"
+        for group, row in groups.loc[["nominal", "pairs", "smooth", "shifted", "shifted JPEG"]].iterrows()
+    ]
+    return f"Dark spots (the same limits, a contrast below 1/1.3): {', '.join(told)}."
 
 
 def _fast(ms: pd.Series) -> str:

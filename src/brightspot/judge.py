@@ -93,14 +93,15 @@ PAIR_FEATURES = (
 SHARPEST = 0.19
 """Mean of a peak's four neighbours over the peak, ``exp(-4 ln 2 / 1.3^2)``: a point under a PSF of 1.3 px."""
 
-LEAST_GLANCE = -4.0
+LEAST_GLANCE, LEAST_GLANCE_DARK = -4.0, -5.5
 """Log-odds at a first glance, from what an object is in itself, below which its surroundings are not looked
 at. On frames held back nine bright spots in ten pass, faint ones included, and one slope in six; of dark
-ones, which few features tell from shadows, three in ten and one in 170."""
+ones, which few features tell from shadows, two in three and one shadow in ten."""
 
-LEAST_TREES = -3.5
-"""Log-odds of the trees below which a place is not looked at by the network. On frames held back 3 spots in
-100 that would have a look are left out, and half of the others; at -2.5 8 in 100."""
+LEAST_TREES, LEAST_TREES_DARK = -3.5, -5.0
+"""Log-odds of the trees below which a place is not looked at by the network. On frames held back 3 bright
+spots in 100 that would have a look are left out, and half of the others; at -2.5 8 in 100. Of dark ones 12 in
+100, few of which the network would believe, and six in ten of the others."""
 
 NOT_LOOKED_AT = -5.0
 """Stands in for the network's log-odds there."""
@@ -201,7 +202,13 @@ def _answers(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def worth_a_look(features: np.ndarray, *, dark: bool, slack: float = 0.0) -> np.ndarray:
     """(n,) bool, objects not hopeless, or no more so than ``slack``, by what they are in themselves."""
-    return _score("glance_dark" if dark else "glance_bright", features) >= LEAST_GLANCE - slack
+    least = LEAST_GLANCE_DARK if dark else LEAST_GLANCE
+    return _score("glance_dark" if dark else "glance_bright", features) >= least - slack
+
+
+def worth_the_network(trees: np.ndarray, *, dark: bool, slack: float = 0.0) -> np.ndarray:
+    """(n,) bool, objects that the log-odds ``trees`` (n,) leave, or that miss it by less than ``slack``."""
+    return trees > (LEAST_TREES_DARK if dark else LEAST_TREES) - slack
 
 
 def score_trees(features: np.ndarray, *, dark: bool) -> np.ndarray:

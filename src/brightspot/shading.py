@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from brightspot.judge import FEATURES, LEAST_TREES, score_looks, score_trees, too_sharp, worth_a_look
+from brightspot.judge import (
+    FEATURES,
+    score_looks,
+    score_trees,
+    too_sharp,
+    worth_a_look,
+    worth_the_network,
+)
 from brightspot.photometry import disk_function, disk_map
 
 if TYPE_CHECKING:
@@ -125,7 +132,10 @@ def look(
         Per polarity: whether dark, the objects, their features from `describe`, and the Sun's line there.
         All are looked at together: side by side that takes less time.
     """
-    which = [features[:, FEATURES.index("trees")] > LEAST_TREES for _, _, features, _ in described]
+    which = [
+        worth_the_network(features[:, FEATURES.index("trees")], dark=dark)
+        for dark, _, features, _ in described
+    ]
     patches = [
         look_patches(background, objects, azimuth, np.flatnonzero(seen), dark=dark)
         for (dark, objects, _, azimuth), seen in zip(described, which, strict=True)
