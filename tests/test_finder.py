@@ -166,6 +166,45 @@ def test_the_bias_of_raw_counts_is_taken_off(with_geometry):
     assert np.median(np.abs(raw / calibrated.contrast_peak[bright] - 1.0)) < 0.02
 
 
+def test_light_in_fractions_of_one_has_no_bias_whatever_the_label_lacks():
+    scene = random_scene(3, 1_470.0, phase_deg=20.0, shape=(384, 384), named_spots=False, unit="iof")
+    frame = without_geometry(render(scene).frame)
+    one, other = (SpotFinder()(replace(frame, unit=unit)).catalog for unit in ("I/F", "DN"))
+    assert len(one) >= 3
+    pd.testing.assert_series_equal(one.contrast_peak, other.contrast_peak)
+
+
+def test_missing_pixels_below_zero_are_not_the_bias():
+    raw = replace(rough(), unit="DN", image=rough().image * np.float32(20_000.0) + np.float32(200.0))
+    raw = replace(raw, geometry=None)
+    lost = raw.image.copy()
+    lost[:100, :100] = -32_768.0
+    one, other = (SpotFinder()(replace(raw, image=image)).catalog for image in (raw.image, lost))
+    inside = (one.x_centroid < 110) & (one.y_centroid < 110)
+    assert len(one[~inside]) >= 3
+    match = paired(one[~inside], other, other.x_centroid.to_numpy(), other.y_centroid.to_numpy(), 0.5)
+    assert np.all(match >= 0)
+
+
+@pytest.mark.parametrize("first", [0, 1, 4])
+def test_ground_between_masked_columns_is_searched(first):
+    frame = without_geometry(rough())
+    mask = frame.mask.copy()
+    mask[:, first::8] = True
+    assert len(SpotFinder()(replace(frame, mask=mask)).catalog) >= 2
+
+
+def test_a_lower_confidence_only_adds_rows():
+    frame = render(random_scene(11, 13_600.0, phase_deg=80.0)).frame
+    of_all = SpotFinder(keep_all=True, min_confidence=0.0)(frame).catalog
+    rows = {m: SpotFinder(min_confidence=m)(frame).catalog for m in (0.02, 0.1, 0.3, 0.6)}
+    assert len(rows[0.02]) > len(rows[0.6]) >= 1
+    for m, some in rows.items():
+        for more in (*(rows[k] for k in rows if k < m), of_all):
+            match = paired(some, more, more.x_centroid.to_numpy(), more.y_centroid.to_numpy(), 1e-6)
+            assert np.all(match >= 0)
+
+
 def test_dark_dots_on_relief_are_told_from_shadows():
     truth, found, false = 0, 0, 0
     for seed in (2, 3):

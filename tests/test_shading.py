@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from brightspot._kernels import shading as kernels
 from brightspot.background import estimate_background
-from brightspot.judge import FEATURES
+from brightspot.judge import FEATURES, SHARPEST
 from brightspot.photometry import disk_function
 from brightspot.segmentation import segment_outliers
 from brightspot.shading import (
@@ -247,6 +247,50 @@ def test_a_cosmic_ray_is_sharper_than_the_psf():
     assert spot["second_pixel"] > 0.5
 
 
+@pytest.mark.parametrize("along", ["row", "column"])
+def test_a_cosmic_rays_track_is_sharper_than_the_psf_across(along):
+    picture = np.ones((128, 128))
+    picture[64, 62:67] += (1.5, 2.0, 1.9, 2.1, 1.2)
+    picture[63:66, 62:67] += 0.1
+    ridge = 1.0 + 1.5 * gaussian(64, 64, 4.0, 0.65)
+    if along == "column":
+        picture, ridge = picture.T, ridge.T
+    at = {"x": 65, "y": 64} if along == "row" else {"x": 64, "y": 65}
+    assert features_of(picture, **at)["sharpness"] < SHARPEST
+    assert features_of(ridge, **at)["sharpness"] > 0.4
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_narrowness_is_that_of_the_narrower_direction(sign):
+    rng = np.random.default_rng(2)
+    ratio = rng.normal(0.0, 1.0, (20, 24)).astype(np.float32)
+    places = np.array([[0, 0], [19, 23], [1, 12], [10, 0], *rng.integers(2, 18, (60, 2)).tolist()], np.int32)
+    texture = rng.uniform(0.0, 0.2, len(places)).astype(np.float32)
+    found = np.empty(len(places), np.float32)
+    kernels.narrowness(ratio, sign, places, texture, found)
+    image = sign * ratio
+    for (y0, x0), granted, out in zip(places, texture, found, strict=True):
+        around = [
+            (image[y, x], y, x)
+            for y in range(max(y0 - 1, 2), min(y0 + 2, 18)) for x in range(max(x0 - 1, 2), min(x0 + 2, 22))
+        ]  # fmt: skip
+        expected = np.inf
+        if around:
+            top, y, x = max(around)
+            for a in (image[y, x - 2 : x + 3], image[y - 2 : y + 3, x]):
+                ground = min(a[0], a[4])
+                expected = min(expected, (max(a[1], a[3]) - ground + granted) / (top - ground))
+        assert out == pytest.approx(expected, rel=1e-5)
+
+
+def test_no_place_seen_through_the_optics_is_too_narrow():
+    for x, y in np.random.default_rng(1).uniform(-0.5, 0.5, (20, 2)):
+        point = gaussian(10 + x, 10 + y, 1.3 / 2.3548, size=21).astype(np.float32)
+        found = np.empty(1, np.float32)
+        kernels.narrowness(point, 1, np.array([[10, 10]], np.int32), np.zeros(1, np.float32), found)
+        assert found[0] >= 0.99 * SHARPEST
+
+
 def test_without_the_sun_its_features_are_unknown():
     f = features_of(1.0 + 0.6 * gaussian(64, 64, 2.5), x=64, y=64)
     assert {k for k, v in f.items() if np.isnan(v)} >= {
@@ -430,6 +474,8 @@ def test_reasons_say_what_decided():
     (steep,) = reasons(worded(sharpness=0.1), np.array([52.0]))
     assert "needs a 52 degree slope" in steep
     assert "sharper than the PSF" in steep
+    (unseen,) = reasons(worded(ring_share=np.nan, shade_beside=np.nan, sharpness=0.6), np.array([20.0]))
+    assert unseen == "a 20 degree slope would do; 0 times the local scatter; hopeless at a glance"
     (unknown,) = reasons(worded(), np.array([np.nan]))
     assert "slope" not in unknown
     assert reasons(np.zeros((0, len(FEATURES)), np.float32), np.zeros(0)) == []

@@ -187,7 +187,7 @@ def _only_noise(image: np.ndarray, usable: np.ndarray, block_mean: np.ndarray) -
     one, other = (rows, slice(None, -1, step)), (rows, slice(1, None, step))
     both = usable[one] & usable[other]
     if not both.any():
-        return True
+        return False  # masked in rows or columns that this looks at
     pairs = image[other][both] - image[one][both]
     noise = 1.4826 * float(np.median(np.abs(pairs))) / np.sqrt(2.0)
     typical = float(np.median(block_mean))

@@ -150,7 +150,7 @@ COLUMNS = tuple(
         ("shade_beside", "", "deepest shade beside it along the Sun's line, over the peak; 0 none"),
         ("sun_line_net", "", "net excess along the Sun's line, over its own: 1 albedo, 0 relief"),
         ("elongation", "", "major over minor axis in the picture"),
-        ("sharpness", "", "four neighbours over the peak pixel: the PSF's, or a cosmic ray's"),
+        ("sharpness", "", "four neighbours over the peak pixel, or less: the PSF's, or a cosmic ray's"),
         ("n_pixels", "", "pixels above half maximum"),
         ("reasons", "", "what decided, in words"),
         ("flags", "", "names of the flags, joined by |"),

@@ -381,7 +381,8 @@ class SpotFinder:
         confidence, believed = confidence[origin], believed[origin]
         large = found.n_pixels * factor**2 >= self.n_pixels
         believed &= large
-        good = large if self.keep_all else large & (confidence >= min(self.min_confidence, BELIEVED))
+        # What is not believed can hide what is not believed either: all of it is there, or nothing.
+        good = large if self.keep_all or self.min_confidence < BELIEVED else believed
         chosen = np.flatnonzero(good & whole)
         if len(chosen) == 0:
             return None
@@ -456,9 +457,13 @@ def _pedestal(frame: Frame) -> float:
     if frame.unit not in ("DN", "display"):
         return 0.0
     sky = _sky(frame)
-    if sky is not None or frame.unit != "DN" or frame.mask.all():
+    if sky is not None or frame.unit != "DN":
         return sky or 0.0
-    return float(min(np.percentile(frame.image[~frame.mask], 1.0), GREATEST_BIAS_DN))
+    # Below zero is what was never counted; in fractions of one light is told, whatever the label lacks.
+    counts = frame.image[~frame.mask & (frame.image >= 0.0)]
+    if counts.size == 0 or np.percentile(counts, 99.0) < 1.0:
+        return 0.0
+    return float(min(np.percentile(counts, 1.0), GREATEST_BIAS_DN))
 
 
 def _sky(frame: Frame) -> float | None:

@@ -35,7 +35,7 @@ FEATURES = (
     "shade_beside",  # deepest run of shade beside it along the Sun's line, over the peak
     "shade_other_side",  # ... and on the other side
     "sun_line_net",  # net excess along the Sun's line over the footprint's own
-    "sharpness",  # mean of the four neighbours over the peak pixel
+    "sharpness",  # mean of the four neighbours over the peak pixel; next to none left across counts too
     "along_sun",  # 0 .. 1: elongated along the Sun's line
     "second_pixel",  # brightest of the four neighbours over the peak pixel
     "ring8",  # mean of the eight neighbours over the peak pixel

@@ -18,6 +18,7 @@ import numpy as np
 
 from brightspot.judge import (
     FEATURES,
+    SHARPEST,
     score_looks,
     score_trees,
     too_sharp,
@@ -98,6 +99,11 @@ def describe(
         s.neighbour, background.rms, light, gain, background.step, background.y0, background.x0,
         np.arange(len(s.peak)), features,
     )  # fmt: skip
+    # A cosmic ray's track is sharper than the PSF only across.
+    across = np.empty(len(s.peak), np.float32)
+    kernels.narrowness(background.ratio, sign, s.peak_yx, features[:, FEATURES.index("texture")], across)
+    thin = across < SHARPEST
+    features[thin, FEATURES.index("sharpness")] = across[thin]
     first, third = np.empty(len(s.peak), np.float32), np.empty(len(s.peak), np.float32)
     kernels.compare_peers(
         s.peak, s.peak_yx, background.smooth.shape, PEER_REACH, np.float32(LEAST_PEER), first, third
@@ -323,6 +329,9 @@ def reasons(features: np.ndarray, slope_deg: np.ndarray) -> list[str]:
                 "no shade beside it" if deepest > -0.15 else f"shade beside it ({-deepest:.1f} of the peak)"
             )
         ring = column["ring_share"][k]
+        if np.isnan(ring):
+            out.append("; ".join([*said, "hopeless at a glance"]))
+            continue
         said.append("ends on all sides" if ring < 0.2 else f"goes on sideways ({ring:.1f} of the peak)")
         out.append("; ".join(said))
     return out
