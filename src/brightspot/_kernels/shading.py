@@ -234,8 +234,9 @@ def narrowness(ratio, sign, peak_yx, texture, out):
     """How much of a peak is left one pixel to both sides of it, along the rows or the columns; unsmoothed.
 
     The highest of nine pixels around ``peak_yx`` (n, 2), and the higher one of its neighbours, both above the
-    lower of what lies two pixels away. ``texture`` (n,), the local scatter, is granted. The smaller of both
-    directions goes to ``out`` (n,): no light through the optics makes it less than the PSF leaves.
+    lower of what lies two pixels away, which is less than half of it: else the peak is noise on a plateau.
+    ``texture`` (n,), the local scatter, is granted. The smaller of both directions goes to ``out`` (n,),
+    infinity for neither: no light through the optics makes it less than the PSF leaves.
     """
     ny, nx = ratio.shape
     for o in range(peak_yx.shape[0]):
@@ -251,7 +252,7 @@ def narrowness(ratio, sign, peak_yx, texture, out):
         for dy, dx in ((0, 1), (1, 0)):
             beside = max(sign * ratio[y - dy, x - dx], sign * ratio[y + dy, x + dx])
             ground = min(sign * ratio[y - 2 * dy, x - 2 * dx], sign * ratio[y + 2 * dy, x + 2 * dx])
-            if top > ground:
+            if ground < 0.5 * top:
                 out[o] = min(out[o], (beside - ground + texture[o]) / (top - ground))
 
 
