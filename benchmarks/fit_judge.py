@@ -132,7 +132,7 @@ glance gave log-odds from -58 to 143, and let 0.6 % of the others pass with 30 %
 """
 
 SLACK = 1.5
-"""The network is fitted to what fails the trees, or the glance of the judge before, by no more than this."""
+"""The network is fitted to what fails the trees, or the steps of the judge before, by no more than this."""
 
 
 class Examples(NamedTuple):

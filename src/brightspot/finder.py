@@ -461,9 +461,10 @@ def _pedestal(frame: Frame) -> float:
         return sky or 0.0
     # Below zero is what was never counted; in fractions of one light is told, whatever the label lacks.
     counts = frame.image[~frame.mask & (frame.image >= 0.0)]
-    if counts.size == 0 or np.percentile(counts, 99.0) < 1.0:
+    if counts.size == 0:
         return 0.0
-    return float(min(np.percentile(counts, 1.0), GREATEST_BIAS_DN))
+    darkest, brightest = np.percentile(counts, (1.0, 99.0))
+    return 0.0 if brightest < 1.0 else float(min(darkest, GREATEST_BIAS_DN))
 
 
 def _sky(frame: Frame) -> float | None:
