@@ -381,8 +381,7 @@ class SpotFinder:
         confidence, believed = confidence[origin], believed[origin]
         large = found.n_pixels * factor**2 >= self.n_pixels
         believed &= large
-        # What is not believed can hide what is not believed either: all of it is there, or nothing.
-        good = large if self.keep_all or self.min_confidence < BELIEVED else believed
+        good = large if self.keep_all else large & (confidence >= min(self.min_confidence, BELIEVED))
         chosen = np.flatnonzero(good & whole)
         if len(chosen) == 0:
             return None
@@ -398,6 +397,7 @@ class SpotFinder:
         rows["albedo_confidence"] = confidence[chosen]
         meets_preset = self._meets_preset(rows, dark=dark)
         rows["_believed"] = believed[chosen] & meets_preset
+        rows["_trust"] = np.where(meets_preset, np.minimum(confidence[chosen], BELIEVED), 0.0)
         passes = np.ones(len(chosen), bool) if self.keep_all else meets_preset
         if factor > 1:
             passes &= rows["diameter_halfmax"] >= LEAST_COARSE_WIDTH

@@ -164,7 +164,8 @@ def join_once(finer: list[Part], coarse: list[Part], *, as_is: bool) -> list[Par
     from it as well: a fragment of it, its rim against a level that it has itself raised, or one of several
     ragged pieces does not. Where several finer rows fill much of one found in the frame ``as_is``, with no
     spots taken away, they are pieces of it, however bright. What is believed gives way only to what is
-    believed too.
+    believed too, and all else only to what is trusted as much: so no row hangs on less certain ones, which
+    may not have been asked for.
     """
     out = list(finer)
     kept = []
@@ -238,7 +239,7 @@ def _is_known(old: Part, part: Part, k: int) -> bool:
     place = _inside(old, part, k) & _fills(old, part, k) & (rows["polarity"] == part.rows["polarity"][k])
     place &= rows["diameter_halfmax"] <= GREATEST_WIDTH * old.factor
     flanks = _same_centre(old, part, k) & ~_lies_on(part, k, rows["x_centroid"], rows["y_centroid"])
-    rival = rows["_believed"] | ~part.rows["_believed"][k]
+    rival = rows["_trust"] >= part.rows["_trust"][k]
     return bool(np.any((place | flanks) & rival))
 
 
@@ -253,7 +254,7 @@ def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
         # inside: against the footprint; beside: against the surroundings at the coarse level
         against = np.where(_inside(old, part, k), rows["contrast"][k], 1.0)
         share = ratio / against
-        rival = rows["_believed"][k] | ~old.rows["_believed"]
+        rival = rows["_trust"][k] >= old.rows["_trust"]
         distinct = np.where(bright, share > DISTINCT, share < 1.0 / DISTINCT)
         beside = np.flatnonzero(near)
         distinct[beside] &= ~_are_pieces(old, part, k, beside, ratio)
