@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from brightspot._kernels import shading as kernels
+from brightspot._kernels.sharpness import narrowness, sharpness_at
 from brightspot.background import estimate_background
 from brightspot.judge import FEATURES, SHARPEST
 from brightspot.photometry import disk_function
@@ -267,7 +268,7 @@ def test_narrowness_is_that_of_the_narrower_direction(sign):
     places = np.array([[0, 0], [19, 23], [1, 12], [10, 0], *rng.integers(2, 18, (60, 2)).tolist()], np.int32)
     texture = rng.uniform(0.0, 0.2, len(places)).astype(np.float32)
     found = np.empty(len(places), np.float32)
-    kernels.narrowness(ratio, sign, places, texture, found)
+    narrowness(ratio, sign, places, texture, found)
     image = sign * ratio
     for (y0, x0), granted, out in zip(places, texture, found, strict=True):
         around = [
@@ -289,7 +290,7 @@ def test_no_place_seen_through_the_optics_is_too_narrow():
     for x, y in np.random.default_rng(1).uniform(-0.5, 0.5, (20, 2)):
         point = gaussian(10 + x, 10 + y, 1.3 / 2.3548, size=21).astype(np.float32)
         found = np.empty(1, np.float32)
-        kernels.narrowness(point, 1, np.array([[10, 10]], np.int32), np.zeros(1, np.float32), found)
+        narrowness(point, 1, np.array([[10, 10]], np.int32), np.zeros(1, np.float32), found)
         assert found[0] >= 0.99 * SHARPEST
 
 
@@ -354,8 +355,8 @@ def test_the_sharpness_of_a_plateau_knows_no_direction(turn):
     ratio = np.zeros((9, 9), np.float32)
     ratio[4, 3:6] = ratio[3, 4] = 1.0
     ratio[3, 3] = 0.9
-    one = kernels.sharpness_at(ratio, 1, 4, 4)
-    assert one == kernels.sharpness_at(np.ascontiguousarray(turn(ratio)), 1, 4, 4)
+    one = sharpness_at(ratio, 1, 4, 4)
+    assert one == sharpness_at(np.ascontiguousarray(turn(ratio)), 1, 4, 4)
     assert one[0] == 0.75  # of the pixel in the middle, three of whose four are as high
 
 

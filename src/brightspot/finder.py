@@ -378,9 +378,8 @@ class SpotFinder:
         found, features, whole, origin = settle_places(
             background, found, features, azimuth, believed, dark=dark, parting=factor == 1
         )
-        confidence, believed = confidence[origin], believed[origin]
+        confidence = confidence[origin]
         large = found.n_pixels * factor**2 >= self.n_pixels
-        believed &= large
         good = large if self.keep_all else large & (confidence >= min(self.min_confidence, BELIEVED))
         chosen = np.flatnonzero(good & whole)
         if len(chosen) == 0:
@@ -396,8 +395,8 @@ class SpotFinder:
         )  # fmt: skip
         rows["albedo_confidence"] = confidence[chosen]
         meets_preset = self._meets_preset(rows, dark=dark)
-        rows["_believed"] = believed[chosen] & meets_preset
         rows["_trust"] = np.where(meets_preset, np.minimum(confidence[chosen], BELIEVED), 0.0)
+        rows["_believed"] = rows["_trust"] == BELIEVED
         passes = np.ones(len(chosen), bool) if self.keep_all else meets_preset
         if factor > 1:
             passes &= rows["diameter_halfmax"] >= LEAST_COARSE_WIDTH

@@ -86,6 +86,7 @@ def describe(
         (n, len(FEATURES)) float32; NaN where not known, and for surroundings that were not looked at.
     """
     from brightspot._kernels import shading as kernels
+    from brightspot._kernels.sharpness import narrowness
 
     s = segmentation
     known = np.isfinite(background.level)
@@ -101,7 +102,7 @@ def describe(
     )  # fmt: skip
     # A cosmic ray's track is sharper than the PSF only across.
     across = np.empty(len(s.peak), np.float32)
-    kernels.narrowness(background.ratio, sign, s.peak_yx, features[:, FEATURES.index("texture")], across)
+    narrowness(background.ratio, sign, s.peak_yx, features[:, FEATURES.index("texture")], across)
     thin = across < SHARPEST
     features[thin, FEATURES.index("sharpness")] = across[thin]
     first, third = np.empty(len(s.peak), np.float32), np.empty(len(s.peak), np.float32)

@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 
 from brightspot._kernels.segmentation import climb, join, root_of, row_column
-from brightspot._kernels.shading import between, sharpness_at
+from brightspot._kernels.shading import between
+from brightspot._kernels.sharpness import sharpness_at
 
 _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
