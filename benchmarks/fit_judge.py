@@ -33,8 +33,6 @@ from brightspot.frame import Frame
 from brightspot.judge import (
     CROWD_SHARE,
     FEATURES,
-    LEAST_GLANCE,
-    LEAST_GLANCE_DARK,
     LEAST_PARTED,
     MEASURED,
     PAIR_FEATURES,
@@ -43,6 +41,7 @@ from brightspot.judge import (
     log_odds,
     network_inputs,
     not_albedo,
+    passes_glance,
     score_trees,
     too_sharp,
     worth_a_look,
@@ -320,7 +319,7 @@ def fit_glance(polarity: str, rows: Rows) -> tuple[dict[str, np.ndarray], dict[s
     """Trees that tell at a glance what is hopeless; record, from frames held back; which rows pass."""
     columns, held = np.array([FEATURES.index(name) for name in AT_A_GLANCE]), rows.held
     data, score = fit_judging(f"glance_{polarity}", polarity, rows, columns)
-    passes = score >= (LEAST_GLANCE_DARK if polarity == "dark" else LEAST_GLANCE)
+    passes = passes_glance(score, dark=polarity == "dark")
     judged = held & (rows.weight > 0)
     spot = rows.label > 0
     record = {
