@@ -75,7 +75,7 @@ def pds4(name="A.img", more="", doctype="", elements=48):
     )
 
 
-def refused(path, *words, seconds=5):
+def refused(path, *words):
     """The one line with which a file given by itself is refused; it comes without long thinking."""
     start = time.process_time()
     (item,) = find_inputs(path)
@@ -86,7 +86,7 @@ def refused(path, *words, seconds=5):
     assert line.isprintable() and len(line) < 400
     assert all(word in line for word in words), line
     # Not a matter of speed: what is meant to hang takes minutes.
-    assert time.process_time() - start < seconds
+    assert time.process_time() - start < 60
     return line
 
 
@@ -231,7 +231,7 @@ def test_slow_labels_are_refused(tmp_path, more, words):
 def test_slow_labels_that_can_be_read_are_read(tmp_path, pointer, more, changes):
     start = time.process_time()
     np.testing.assert_array_equal(read(product(tmp_path, label(pointer, more, **changes))).image, PIXELS)
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 60
 
 
 def test_slow_words_in_other_labels(tmp_path):
