@@ -85,7 +85,8 @@ def segment_outliers(background: Background, threshold: np.ndarray, *, dark: boo
     height = np.empty((ny + 2, nx + 2), np.float32)
     n = kernels.collect(smooth, sign, threshold, FOOTPRINT_SHARE, *place, flat, height)
     flat, height = flat[:n], height.ravel()
-    basin, peaks, meets = kernels.climb(flat, height, nx + 2)
+    up, basin = np.empty(height.size, np.uint32), np.empty(height.size, np.uint32)
+    peaks, meets = kernels.climb(flat, height, nx + 2, up, basin)
     joined = kernels.join(
         height, nx + 2, basin, peaks, meets, background.rms, SADDLE_DEPTH_SHARE, SADDLE_DEPTH_SIGMA, *place
     )

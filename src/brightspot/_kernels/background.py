@@ -50,10 +50,12 @@ def brighter(image, usable, floor, step, y0, x0, out):
     """
     ny, nx = image.shape
     rows, columns = floor.shape
-    limits = np.empty(nx, np.float32)
+    column, limits = np.empty(nx, np.int64), np.empty(nx, np.float32)
+    for x in range(nx):
+        column[x] = min(max((x - x0) // step, 0), columns - 1)
     for j in range(rows):
         for x in range(nx):
-            limits[x] = floor[j, min(max((x - x0) // step, 0), columns - 1)]
+            limits[x] = floor[j, column[x]]
         for y in range(y0 + j * step if j else 0, y0 + (j + 1) * step if j + 1 < rows else ny):
             for x in range(nx):
                 out[y, x] = usable[y, x] and image[y, x] > limits[x]
@@ -92,19 +94,19 @@ def _window(table, j0, j1, i0, i1, out):
 @njit(**_OPTIONS)
 def _plane_at(m, ci, cj, slope_weight):
     """Value at (ci, cj) of the plane whose moments are ``m``; flat where the slope is not determined."""
-    sw = m[0]
-    mi, mj, mv = m[1] / sw, m[2] / sw, m[6] / sw
-    sii = m[3] / sw - mi * mi
-    sij = m[4] / sw - mi * mj
-    sjj = m[5] / sw - mj * mj
-    siv = m[7] / sw - mi * mv
-    sjv = m[8] / sw - mj * mv
+    share = 1.0 / m[0]
+    mi, mj, mv = m[1] * share, m[2] * share, m[6] * share
+    sii = m[3] * share - mi * mi
+    sij = m[4] * share - mi * mj
+    sjj = m[5] * share - mj * mj
+    siv = m[7] * share - mi * mv
+    sjv = m[8] * share - mj * mv
     # A ridge of a third of a block keeps thin strips (one row of blocks) from swinging.
     sii += slope_weight
     sjj += slope_weight
-    det = sii * sjj - sij * sij
-    a = (siv * sjj - sjv * sij) / det
-    b = (sjv * sii - siv * sij) / det
+    share = 1.0 / (sii * sjj - sij * sij)
+    a = (siv * sjj - sjv * sij) * share
+    b = (sjv * sii - siv * sij) * share
     return mv + a * (ci - mi) + b * (cj - mj)
 
 

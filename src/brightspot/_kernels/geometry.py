@@ -337,3 +337,94 @@ def disk_mesh(optics, scene, step, mu0_out, mu_out, phase_out):
             mu_out[row, column] = -(nx * dx + ny * dy + nz * dz) * n_inv
             sp = np.float32(np.sqrt(abs(1.0 - cp * cp)))
             phase_out[row, column] = _atan2_deg(sp, np.float32(cp))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _angle_deg(ax, ay, az, bx, by, bz):
+    """Angle between vectors of any length, float64, as good at 0 as at 90 and 180 degrees."""
+    cx, cy, cz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    return np.degrees(np.arctan2(np.sqrt(cx * cx + cy * cy + cz * cz), ax * bx + ay * by + az * bz))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _image_motion(optics, scene, u, v, depth, kx, ky, kz):
+    """Pixels right and down that an image point moves when its ground point moves by (kx, ky, kz) km.
+
+    ``u``, ``v``: its place in the focal plane without distortion, mm; ``depth``: its distance along the
+    optical axis, km.
+    """
+    focal, e1 = optics[0], optics[5]
+    m0 = scene[0] * kx + scene[1] * ky + scene[2] * kz
+    m1 = scene[3] * kx + scene[4] * ky + scene[5] * kz
+    m2 = scene[6] * kx + scene[7] * ky + scene[8] * kz
+    du, dv = (focal * m0 - u * m2) / depth, (focal * m1 - v * m2) / depth
+    stretch, swell = 1.0 + e1 * (u * u + v * v), 2.0 * e1 * (u * du + v * dv)
+    return (du * stretch + u * swell) / optics[1], (dv * stretch + v * swell) / optics[2]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _undistorted(optics, x, y):
+    """Place in the focal plane (mm) where a camera without distortion would have a pixel."""
+    u, v = (x - optics[3]) * optics[1], (y - optics[4]) * optics[2]
+    e1, q = optics[5], np.hypot(u, v)
+    r = q
+    # Distorted radius q = r (1 + E1 r^2). Newton from r = q more than doubles the digits a step.
+    for _ in range(4):
+        r -= (r + e1 * r * r * r - q) / (1.0 + 3.0 * e1 * r * r)
+    shrink = 1.0 / (1.0 + e1 * r * r)
+    return u * shrink, v * shrink
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def ground(optics, scene, x, y, out):
+    """The ground under pixels (n,), all in float64; fills ``out`` (17, n), NaN off the body.
+
+    Rows: the nine of `backplanes`, the Sun's azimuth on the ground from north (deg), the point's xyz (km),
+    and what one pixel right and one down are on the ground, km east (two) and north (two).
+    """
+    ax, ay, az = scene[15], scene[16], scene[17]
+    sx, sy, sz = scene[9], scene[10], scene[11]
+    tx, ty, tz = sx / ax, sy / ay, sz / az
+    outside = tx * tx + ty * ty + tz * tz - 1.0
+    for k in range(x.size):
+        u, v = _undistorted(optics, x[k], y[k])
+        focal = optics[0]
+        length = np.sqrt(u * u + v * v + focal * focal)
+        dx = (scene[0] * u + scene[3] * v + scene[6] * focal) / length
+        dy = (scene[1] * u + scene[4] * v + scene[7] * focal) / length
+        dz = (scene[2] * u + scene[5] * v + scene[8] * focal) / length
+        # Where the ray meets the unit sphere that the ellipsoid is in units of its axes.
+        ex, ey, ez = dx / ax, dy / ay, dz / az
+        a, b = ex * ex + ey * ey + ez * ez, ex * tx + ey * ty + ez * tz
+        slant = outside / (np.sqrt(b * b - a * outside) - b) if b < 0.0 else np.nan
+        px, py, pz = sx + slant * dx, sy + slant * dy, sz + slant * dz
+        nx, ny, nz = px / (ax * ax), py / (ay * ay), pz / (az * az)
+        size = np.sqrt(nx * nx + ny * ny + nz * nz)
+        nx, ny, nz = nx / size, ny / size, nz / size
+        wx, wy, wz = scene[12] - px, scene[13] - py, scene[14] - pz
+        size = np.sqrt(wx * wx + wy * wy + wz * wz)
+        wx, wy, wz = wx / size, wy / size, wz / size
+        # On the ground: north, east, and toward the Sun.
+        flat = np.sqrt(nx * nx + ny * ny)
+        gx, gy, gz = -nz * nx / flat, -nz * ny / flat, flat
+        hx, hy, hz = -ny / flat, nx / flat, 0.0
+        mu0 = nx * wx + ny * wy + nz * wz
+        qx, qy, qz = wx - mu0 * nx, wy - mu0 * ny, wz - mu0 * nz
+        depth = slant * focal / length
+        east_x, east_y = _image_motion(optics, scene, u, v, depth, hx, hy, hz)
+        north_x, north_y = _image_motion(optics, scene, u, v, depth, gx, gy, gz)
+        sun_x, sun_y = _image_motion(optics, scene, u, v, depth, qx, qy, qz)
+        determinant = east_x * north_y - north_x * east_y
+        out[0, k] = np.degrees(np.arctan2(pz, np.hypot(px, py)))
+        out[1, k] = np.degrees(np.arctan2(py, px)) % 360.0
+        out[2, k] = _angle_deg(nx, ny, nz, wx, wy, wz)
+        out[3, k] = _angle_deg(nx, ny, nz, -dx, -dy, -dz)
+        out[4, k] = _angle_deg(wx, wy, wz, -dx, -dy, -dz)
+        out[5, k] = slant
+        out[6, k] = abs(1.0 / determinant)
+        out[7, k] = np.degrees(np.arctan2(north_x, -north_y)) % 360.0
+        out[8, k] = np.degrees(np.arctan2(sun_x, -sun_y)) % 360.0
+        out[9, k] = np.degrees(np.arctan2(qx * hx + qy * hy, qx * gx + qy * gy + qz * gz)) % 360.0
+        out[10, k], out[11, k], out[12, k] = px, py, pz
+        out[13, k], out[14, k] = north_y / determinant, -north_x / determinant
+        out[15, k], out[16, k] = -east_y / determinant, east_x / determinant

@@ -19,13 +19,14 @@ def collect(smooth, sign, threshold, floor_share, step, y0, x0, flat, height):
     ny, nx = smooth.shape
     rows, columns = threshold.shape
     sign, zero = np.float32(sign), np.float32(0.0)
-    floor = np.empty(nx, np.float32)
+    column, floor = np.empty(nx, np.int64), np.empty(nx, np.float32)
+    for x in range(nx):
+        column[x] = min(max((x - x0) // step, 0), columns - 1)
     height[0] = height[ny + 1] = zero
     n = 0
     for j in range(rows):
         for x in range(nx):
-            i = min(max((x - x0) // step, 0), columns - 1)
-            floor[x] = max(np.float32(floor_share) * threshold[j, i], zero)
+            floor[x] = max(np.float32(floor_share) * threshold[j, column[x]], zero)
         for y in range(y0 + j * step if j else 0, y0 + (j + 1) * step if j + 1 < rows else ny):
             line = height[y + 1]
             line[0] = line[nx + 1] = zero
@@ -77,20 +78,23 @@ def root_of(parent, k):
 
 
 @njit(**_OPTIONS)
-def _uphill(height, p, width):
-    """Highest neighbour that stands above ``p``, ``p`` if there is none; the earlier of equals is higher."""
+def _rank(bits, p, order):
+    """Height of a pixel and its place among its neighbours in one: positive floats sort as integers do."""
+    return (np.uint64(bits[p]) << np.uint64(4)) | np.uint64(order)
+
+
+@njit(**_OPTIONS)
+def _uphill(bits, p, width):
+    """Where the highest of a pixel and its neighbours is: 8 first of the nine in the rows ... 0 the last.
+
+    ``bits`` are the heights as integers. The first of equals is higher. A maximum and no branches: which
+    neighbour is highest cannot be foreseen.
+    """
     one = np.uint64(1)
-    best, up = height[p], p
-    # Chosen, not branched to: which neighbour is highest cannot be foreseen.
-    for q in (p - width - one, p - width, p - width + one, p - one):
-        h = height[q]
-        better = (h > best) | ((h == best) & (up == p))
-        best, up = h if better else best, q if better else up
-    for q in (p + one, p + width - one, p + width, p + width + one):
-        h = height[q]
-        better = h > best
-        best, up = h if better else best, q if better else up
-    return up
+    above = max(_rank(bits, p - width - one, 8), _rank(bits, p - width, 7), _rank(bits, p - width + one, 6))
+    beside = max(_rank(bits, p - one, 5), _rank(bits, p, 4), _rank(bits, p + one, 3))
+    below = max(_rank(bits, p + width - one, 2), _rank(bits, p + width, 1), _rank(bits, p + width + one, 0))
+    return max(above, beside, below) & np.uint64(15)
 
 
 @njit(**_OPTIONS)
@@ -107,44 +111,48 @@ def _beside_another(height, basin, p, width):
 
 
 @njit(**_OPTIONS)
-def climb(flat, height, width):
+def climb(flat, height, width, up, basin):
     """The peak that each pixel leads to by its highest neighbour, and where two peaks' pixels meet.
 
     ``flat`` (n,) from `collect` and ``height``, raveled, in lines of ``width``. Of equal values the one first
-    in the rows counts as higher. Returns by pixel of ``height`` the number of its basin (only what ``flat``
-    names is set), from 1 from the highest peak down; the peaks' pixels, from index 1; and those beside
-    which there are higher ones of other basins, from the highest down.
+    in the rows counts as higher. Fills ``basin`` (uint32, like ``height``) with the number of each
+    pixel's basin, from 1 from the highest peak down, where ``flat`` names it; ``up`` is room of the same
+    size to work in. Returns the peaks' pixels, from index 1, and those beside which there are
+    higher ones of other basins, from the highest down.
     """
     n = flat.size
     w = np.uint64(width)
-    up = np.empty(height.size, np.uint32)
+    bits = height.view(np.uint32)
+    # By what `_uphill` says; negative steps are right modulo 2^64.
+    steps = np.array([width + 1, width, width - 1, 1, 0, -1, 1 - width, -width, -width - 1]).view(np.uint64)
     top = np.empty(n, np.uint32)
     n_peaks = 0
     for k in range(n):
         p = np.uint64(flat[k])
-        q = _uphill(height, p, w)
+        q = p + steps[_uphill(bits, p, w)]
         up[p] = q
         top[n_peaks] = p
         n_peaks += q == p
     peaks = np.zeros(n_peaks + 1, np.uint32)
     peaks[1:] = sort_descending(top[:n_peaks], height)
-    basin = np.zeros(height.size, np.uint32)
+    # Each pixel's way up, halved until all end at peaks; how long one is cannot be foreseen either.
+    longer = np.uint32(1)
+    while longer:
+        longer = np.uint32(0)
+        for k in range(n):
+            p = flat[k]
+            q = up[up[p]]
+            longer |= q ^ up[p]
+            up[p] = q
     for b in range(1, n_peaks + 1):
         basin[peaks[b]] = b
     for k in range(n):
-        p = flat[k]
-        while basin[p] == 0:
-            p = up[p]
-        b = basin[p]
-        p = flat[k]
-        while basin[p] == 0:
-            basin[p] = b
-            p = up[p]
+        basin[flat[k]] = basin[up[flat[k]]]
     n_meet = 0
     for k in range(n):
         top[n_meet] = flat[k]
         n_meet += _beside_another(height, basin, np.uint64(flat[k]), w)
-    return basin, peaks, sort_descending(top[:n_meet], height)
+    return peaks, sort_descending(top[:n_meet], height)
 
 
 @njit(**_OPTIONS)
@@ -163,15 +171,19 @@ def join(height, width, basin, peaks, meets, rms, depth_share, depth_sigma, step
     saddle = np.zeros(count, np.float32)
     partner = np.zeros(count, np.uint32)
     near = np.empty(8, np.uint32)
-    w, one = np.uint64(width), np.uint64(1)
+    bits = height.view(np.uint32)
+    steps = np.array([-width - 1, -width, 1 - width, -1, 1, width - 1, width, width + 1]).view(np.uint64)
     for k in range(meets.size):
         p = np.uint64(meets[k])
         v = height[p]
-        found, highest = 0, np.uint32(0)
-        for q in (p - w - one, p - w, p - w + one, p - one, p + one, p + w - one, p + w, p + w + one):
-            if not ((height[q] > v) | ((height[q] == v) & (q < p))):
+        found, highest, last = 0, np.uint32(0), np.uint32(0)
+        for side in range(8):
+            q = p + steps[side]
+            # Of equals the earlier one is higher; neighbours are mostly of one basin.
+            if bits[q] < bits[p] + np.uint32(side >= 4) or basin[q] == last:
                 continue
-            root = root_of(parent, basin[q])
+            last = basin[q]
+            root = root_of(parent, last)
             if highest == 0 or root < highest:
                 highest = root
             new = True
@@ -220,7 +232,7 @@ def settle(
     rows, columns = threshold.shape
     count = peaks.size
     number = np.zeros(count, np.int32)
-    end = np.zeros(count, np.float32)
+    end = np.full(count, np.float32(np.inf))  # what is no object's is below it
     own = np.empty(count, np.int32)
     n = 0
     for b in range(1, count):
@@ -259,7 +271,7 @@ def settle(
             first += width
             y += 1
         b = basin[p]
-        if number[b] == 0 or height[p] < end[b]:
+        if height[p] < end[b]:
             continue
         x = p - first
         o = number[b] - 1

@@ -159,73 +159,20 @@ class ViewingGeometry:
         Ground
             NaN where the ray misses the body.
         """
-        ray = self.camera.pixel_to_ray(
-            np.asarray(x, np.float64) + self.origin_xy[0], np.asarray(y, np.float64) + self.origin_xy[1]
-        )
-        look = ray @ self.camera_from_body
-        radii = np.asarray(self.radii_km)
-        range_km = _intersect(look, self.spacecraft_km, radii)
-        point = self.spacecraft_km + range_km[..., None] * look
-        normal = unit(point / radii**2)
-        to_sun = unit(self.sun_km - point)
-        north = unit(np.array([0.0, 0.0, 1.0]) - normal[..., 2:] * normal)
-        east = cross(north, normal)
-        sunward = to_sun - dot(to_sun, normal)[..., None] * normal
-        # Image motion per km along east, north and toward the Sun: (..., 2) pixels per km each.
-        moves = [self._image_motion(ray, range_km, step) for step in (east, north, sunward)]
-        matrix = np.stack(moves[:2], axis=-1)
-        determinant = matrix[..., 0, 0] * matrix[..., 1, 1] - matrix[..., 0, 1] * matrix[..., 1, 0]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            inverse = (
-                np.stack(
-                    [
-                        np.stack([matrix[..., 1, 1], -matrix[..., 0, 1]], axis=-1),
-                        np.stack([-matrix[..., 1, 0], matrix[..., 0, 0]], axis=-1),
-                    ],
-                    axis=-2,
-                )
-                / np.asarray(determinant)[..., None, None]
-            )
-        unknown = 0.0 if self.longitude_known else np.nan  # NaN spreads to what is not known
-        latitude = np.degrees(np.arctan2(point[..., 2], np.hypot(point[..., 0], point[..., 1])))
-        longitude = np.degrees(np.arctan2(point[..., 1], point[..., 0])) % 360.0
-        return Ground(
-            latitude + unknown,
-            longitude + unknown,
-            angle_deg(normal, to_sun),
-            angle_deg(normal, -look),
-            angle_deg(to_sun, -look),
-            range_km + unknown,
-            np.abs(1.0 / determinant),
-            np.degrees(np.arctan2(moves[1][..., 0], -moves[1][..., 1])) % 360.0 + unknown,
-            np.degrees(np.arctan2(moves[2][..., 0], -moves[2][..., 1])) % 360.0,
-            np.degrees(np.arctan2(dot(sunward, east), dot(sunward, north))) % 360.0 + unknown,
-            point,
-            inverse,
-        )
+        from brightspot._kernels import geometry as kernels
+
+        right, down = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
+        out = np.empty((17, right.size))
+        kernels.ground(*self._packed(), right.ravel(), down.ravel(), out)
+        if not self.longitude_known:
+            out[[0, 1, 5, 7, 9]] = np.nan
+        planes = out.reshape(17, *right.shape)
+        point, scale = np.moveaxis(planes[10:13], 0, -1), np.moveaxis(planes[13:], 0, -1)
+        return Ground._make([*planes[:10], point, scale.reshape(*right.shape, 2, 2)])
 
     def pixel_km(self, ground: Ground) -> np.ndarray:
         """Width of a pixel at points on the ground, across the line of sight, km."""
         return np.linalg.norm(ground.point_km - self.spacecraft_km, axis=-1) * self.camera.mean_ifov_rad
-
-    def _image_motion(self, ray: np.ndarray, range_km: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """Pixels (..., 2) that an image point moves when its ground point moves by ``step`` km (body)."""
-        camera = self.camera
-        move = step @ self.camera_from_body.T
-        z = ray[..., 2] * range_km
-        u = camera.focal_length_mm * ray[..., 0] / ray[..., 2]
-        v = camera.focal_length_mm * ray[..., 1] / ray[..., 2]
-        du = (camera.focal_length_mm * move[..., 0] - u * move[..., 2]) / z
-        dv = (camera.focal_length_mm * move[..., 1] - v * move[..., 2]) / z
-        stretch = 1.0 + camera.distortion_per_mm2 * (u * u + v * v)
-        swell = 2.0 * camera.distortion_per_mm2 * (u * du + v * dv)
-        return np.stack(
-            [
-                (du * stretch + u * swell) / camera.pitch_mm[0],
-                (dv * stretch + v * swell) / camera.pitch_mm[1],
-            ],
-            axis=-1,
-        )
 
     def project(
         self, latitude_deg: np.ndarray | float, longitude_deg: np.ndarray | float
@@ -401,11 +348,3 @@ def latitude_longitude(vector: np.ndarray) -> tuple[float, float]:
     """Planetocentric latitude and east longitude (0 to 360) of a body-fixed vector, degrees."""
     x, y, z = vector
     return float(np.degrees(np.arctan2(z, np.hypot(x, y)))), float(np.degrees(np.arctan2(y, x)) % 360.0)
-
-
-def _intersect(look: np.ndarray, spacecraft_km: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Distance along unit rays (body frame) to the ellipsoid, NaN where they miss it."""
-    d, s = look / radii, spacecraft_km / radii
-    a, b, c = dot(d, d), d @ s, s @ s - 1.0
-    with np.errstate(invalid="ignore"):
-        return np.where(b < 0.0, c / (np.sqrt(b * b - a * c) - b), np.nan)
