@@ -34,6 +34,9 @@ LIT_SHARE = 0.1
 FAINTEST_LIT = 0.01
 """... and at least this share of the bright surface."""
 
+BRIGHT_PERCENTILE = 90.0
+"""The frame's bright surface: this percentile of the light."""
+
 WELL_LIT = 0.3
 """Disk function above which ground tells the typical surface."""
 
@@ -71,6 +74,8 @@ class Background(NamedTuple):
         Mesh of float32, the local level in the image's unit above the pedestal; NaN where too little is lit.
     rms : numpy.ndarray
         Mesh of float32, local scatter of ``smooth`` (relief, mottling and noise together).
+    light : numpy.ndarray
+        Mesh of float32, the level over that which a tenth of the blocks exceed; 0 where there is none.
     disk : numpy.ndarray or None
         Mesh of the disk function, NaN off the body; None without geometry.
     reference : float
@@ -86,6 +91,7 @@ class Background(NamedTuple):
     usable: np.ndarray
     level: np.ndarray
     rms: np.ndarray
+    light: np.ndarray
     disk: np.ndarray | None
     reference: float
     pedestal: float
@@ -198,10 +204,12 @@ def _only_noise(image: np.ndarray, usable: np.ndarray, block_mean: np.ndarray) -
 
 def _bright_surface(light: np.ndarray) -> float:
     """The bright surface's light, which nine tenths of what is lit do not reach; no sky counts."""
-    bright = float(np.percentile(light, 90.0))
+    bright = float(np.percentile(light, BRIGHT_PERCENTILE))
     # A few of the brightest may be cosmic rays.
     least = LIT_FRACTION * float(np.partition(light, -5)[-5]) if light.size > 5 else bright
-    return float(np.percentile(light[light > least], 90.0)) if least > max(bright, 0.0) else bright
+    if least <= max(bright, 0.0):
+        return bright
+    return float(np.percentile(light[light > least], BRIGHT_PERCENTILE))
 
 
 def _least_light(mean: np.ndarray, share: np.ndarray, disk: np.ndarray | None) -> np.ndarray:
@@ -258,9 +266,7 @@ def estimate_background(
     pedestal32 = np.float32(pedestal)
     mean, share = kernels.block_means(image, usable, pedestal32, np.float32(0.0), *layout)
     bright = mean[share > 0.25]
-    if bright.size == 0 or not np.any(bright > 0):
-        raise NothingLit("nothing in the image is lit; give a frame that shows the sunlit surface")
-    if _only_noise(image, usable, bright):
+    if bright.size == 0 or not np.any(bright > 0) or _only_noise(image, usable, bright):
         raise NothingLit("nothing in the image is lit; give a frame that shows the sunlit surface")
     floor = _least_light(mean, share, disk)
     above = np.empty(image.shape, bool)
@@ -283,17 +289,21 @@ def estimate_background(
     # Where the light is a tenth of the typical, relief is all there is to see.
     reference = float(np.median(flat[known & lit])) if (known & lit).any() else float("nan")
     level = np.where(level >= floor, level, np.nan).astype(np.float32)
-    inverse = np.where(np.isfinite(level), 1.0 / level, 0.0).astype(np.float32)
+    known = np.isfinite(level)
+    brightest = np.percentile(level[known], BRIGHT_PERCENTILE) if known.any() else 1.0
+    light = np.where(known, level / brightest, 0.0).astype(np.float32)
+    inverse = np.where(known, 1.0 / level, 0.0).astype(np.float32)
     ratio = np.empty(image.shape, np.float32)
     smooth = np.empty(image.shape, np.float32)
     kernels.level_image(image, usable, pedestal32, inverse, step, y0, x0, ratio)
     kernels.smooth3(ratio, smooth)
     scatter = kernels.block_scatter(smooth, np.float32(0.5), *layout)
-    seen = np.isfinite(level) & (scatter > 0)
+    seen = known & (scatter > 0)
     # The scatter of most blocks around, not of those with a spot in them.
     typical, _ = kernels.robust_planes(
         np.log(np.where(seen, scatter, 1.0)).astype(np.float64), seen.astype(np.float64), 3, 3, 1.5, 2.5, 3.0
     )
     rms = np.where(np.isfinite(typical), np.exp(typical), 1.0)
     rms = np.clip(rms, SCATTER_FLOOR, 1.0).astype(np.float32)
-    return Background(ratio, smooth, usable, level, rms, disk, reference, float(pedestal), step, y0, x0)
+    pedestal = float(pedestal)
+    return Background(ratio, smooth, usable, level, rms, light, disk, reference, pedestal, step, y0, x0)

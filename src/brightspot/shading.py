@@ -41,9 +41,6 @@ the judge was fitted with."""
 LEAST_PEER = 0.05
 """Stands in for a peer's peak where there are too few."""
 
-BRIGHT_PERCENTILE = 90.0
-"""The frame's bright level: this percentile of the local levels."""
-
 LEAST_AXIS_STRENGTH = 0.08
 """Share by which pairs of light and shade must prefer one direction before it is taken for the Sun's."""
 
@@ -89,15 +86,12 @@ def describe(
     from brightspot._kernels.sharpness import narrowness
 
     s = segmentation
-    known = np.isfinite(background.level)
-    bright = np.percentile(background.level[known], BRIGHT_PERCENTILE) if known.any() else 1.0
-    light = np.where(known, background.level / bright, 0.0).astype(np.float32)
     gain = np.full(len(s.peak), np.nan, np.float32) if slope_gain is None else slope_gain
     features = np.empty((len(s.peak), kernels.N_FEATURES), np.float32)
     sign = -1 if dark else 1
     kernels.describe_objects(
         background.ratio, background.smooth, s.labels, sign, s.peak, s.peak_yx, s.saddle, s.box, s.n_pixels,
-        s.neighbour, background.rms, light, gain, background.step, background.y0, background.x0,
+        s.neighbour, background.rms, background.light, gain, background.step, background.y0, background.x0,
         np.arange(len(s.peak)), features,
     )  # fmt: skip
     # A cosmic ray's track is sharper than the PSF only across.
