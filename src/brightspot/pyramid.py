@@ -91,11 +91,13 @@ def coarsen(frame: Frame, factor: int, corner: tuple[int, int]) -> Frame:
     x0, y0 = corner
     layout = (factor, y0, x0, rows, columns)
     no_floor = np.float32(-np.inf)
-    image, share = block_means(frame.image, ~frame.mask, np.float32(0.0), no_floor, *layout)
+    usable = ~frame.mask
+    image, share = block_means(frame.image, usable, np.float32(0.0), no_floor, *layout)
     saturated = np.zeros((rows, columns), bool)
-    if frame.saturated.any():
-        full = frame.saturated.astype(np.float32)
-        saturated = block_means(full, ~frame.mask, np.float32(0.0), no_floor, *layout)[0] > 0.0
+    y, x = np.divmod(np.flatnonzero(frame.saturated & usable), frame.shape[1])
+    j, i = (y - y0) // factor, (x - x0) // factor
+    inside = (j >= 0) & (j < rows) & (i >= 0) & (i < columns)
+    saturated[j[inside], i[inside]] = True
     scale = frame.scale
     if scale is not None and scale.believed is not None:
         b = scale.believed
@@ -135,23 +137,13 @@ def without_spots(frame: Frame, part: Part) -> Frame:
     settled = rows["_believed"] & (rows["diameter_halfmax"] <= GREATEST_WIDTH * part.factor)
     if not settled.any():
         return frame
-    from scipy.ndimage import binary_dilation
+    from brightspot._kernels.segmentation import paint
 
     image = frame.image.copy()
+    which = rows["_object"][settled]
+    light = (rows["_surroundings"][settled] + part.background.pedestal).astype(np.float32)
     grow = 2 if part.factor == 1 else 1
-    x0, y0 = part.corner
-    for k in np.flatnonzero(settled):
-        o = rows["_object"][k]
-        first_y, first_x, last_y, last_x = part.found.box[o]
-        j0, i0 = max(first_y - grow, 0), max(first_x - grow, 0)
-        own = part.found.labels[j0 : last_y + grow + 1, i0 : last_x + grow + 1] == o + 1
-        wide = binary_dilation(own, iterations=grow)
-        cover = np.kron(wide, np.ones((part.factor, part.factor), bool))
-        y, x = y0 + j0 * part.factor, x0 + i0 * part.factor
-        window = image[y : y + cover.shape[0], x : x + cover.shape[1]]
-        window[cover[: window.shape[0], : window.shape[1]]] = (
-            rows["_surroundings"][k] + part.background.pedestal
-        )
+    paint(image, part.found.labels, part.found.box, which, light, grow, part.factor, *part.corner)
     return replace(frame, image=image)
 
 

@@ -319,3 +319,26 @@ def cut_detached(labels, peak_yx, which, box, n_pixels):
                     if labels[v, u] == o + 1 and not reached[v - j0, u - i0]:
                         labels[v, u] = 0
             n_pixels[o] = n
+
+
+@njit(**_OPTIONS)
+def paint(image, labels, box, which, light, grow, factor, x0, y0):
+    """Give the pixels of objects ``which`` (m,), and those ``grow`` steps beside them, the ``light`` (m,).
+
+    ``image`` (ny, nx) float32 is changed in place; pixel (j, i) of ``labels`` covers its pixels from
+    (y0 + factor * j, x0 + factor * i). Steps go along rows and columns.
+    """
+    rows, columns = labels.shape
+    ny, nx = image.shape
+    for k in range(which.size):
+        o = which[k]
+        for j in range(max(box[o, 0] - grow, 0), min(box[o, 2] + grow + 1, rows)):
+            for i in range(max(box[o, 1] - grow, 0), min(box[o, 3] + grow + 1, columns)):
+                near = False
+                for v in range(max(j - grow, 0), min(j + grow + 1, rows)):
+                    left = grow - abs(v - j)
+                    for u in range(max(i - left, 0), min(i + left + 1, columns)):
+                        near |= labels[v, u] == o + 1
+                if near:
+                    y, x = y0 + factor * j, x0 + factor * i
+                    image[y : min(y + factor, ny), x : min(x + factor, nx)] = light[k]
