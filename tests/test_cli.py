@@ -111,6 +111,8 @@ WRONG = [
     ["detect", "nowhere", "--out", "OUT"],
     ["detect", "IMAGES", "--out", "OUT", "--jobs", "0"],
     ["detect", "IMAGES", "--out", "OUT", "--jobs", "many"],
+    ["detect", "IMAGES", "--out", "OUT", "--jobs", "1.5"],
+    ["detect", "IMAGES", "--out", "OUT", "--n-pixels", "2.5"],
     ["detect", "IMAGES", "--out", "OUT", "--preset", "bright"],
     ["detect", "IMAGES", "--out", "OUT", "--polarity", "grey"],
     ["detect", "IMAGES", "--out", "OUT", "--no-such-option"],
@@ -123,6 +125,7 @@ WRONG = [
     ["scale", "--altitude-km", "-1"],
     ["scale", "--altitude-km", "22000", "--filter", "9"],
     ["scale", "--date", "someday"],
+    ["scale", "--altitude-km", "22000", "--filter", "1.5"],
     ["simulate", "--observation", "1999-01-01", "--format", "png", "--out", "OUT"],
     ["simulate", "--observation", "2015-04-15", "--format", "bmp", "--out", "OUT"],
 ]

@@ -235,7 +235,11 @@ def test_a_spot_lies_on_the_ground_it_was_planned_for(ball):
         ({"contrasts": ()}, "contrasts"),
         ({"contrasts": (-1.0,)}, "contrasts"),
         ({"n_spots": 0}, "n_spots"),
+        ({"n_spots": 3_000_000}, "n_spots 3000000: .*places for 20000"),
+        ({"n_spots": 5.5}, "n_spots 5.5: give a whole number"),
+        ({"at_once": 1.5}, "at_once"),
         ({"seed": -1}, "seed"),
+        ({"seed": 1.5}, "seed 1.5: give a whole number"),
     ],
 )
 def test_impossible_plans_are_refused(wrong, said):
@@ -424,6 +428,8 @@ def test_wrong_use_is_refused_in_one_line(pictures, tmp_path, capsys):
         ["completeness", str(pictures / "a.png"), "--out", str(tmp_path / "new"), "--scale-km", "-1"],
         ["completeness", str(pictures / "a.png"), "--out", str(tmp_path / "new"), "--polarity", "dark",
          "--contrasts", "2"],
+        ["completeness", str(pictures / "a.png"), "--out", str(tmp_path / "new"), "--seed", "1.5"],
+        ["completeness", str(pictures / "a.png"), "--out", str(tmp_path / "new"), "--n-spots", "3000000"],
     ):  # fmt: skip
         assert cli.run(tokens) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter, Token, convert
 
 from brightspot._version import __version__
 from brightspot.cli.printing import DONE, INTERRUPTED, SOME_FAILED, WRONG_USE, complain
@@ -31,11 +32,21 @@ COMMANDS = {
     "simulate": "Render Framing Camera frames of Ceres with known spots.",
 }
 
+
+def _exact(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Values of one option; cyclopts itself would round 1.5 to a whole number without a word."""
+    for token in tokens if kind is int else ():
+        if "." in token.value and not float(token.value).is_integer():
+            raise ValueError(f"{token.value} is no whole number")
+    return convert(kind, tokens)
+
+
 app = App(
     name="brightspot",
     help="Find albedo outliers on Ceres in Dawn Framing Camera images and measure them in kilometres.",
     version=__version__,
     help_format="plaintext",
+    default_parameter=Parameter(converter=_exact),
     result_action="return_value",
 )
 for _name, _help in COMMANDS.items():

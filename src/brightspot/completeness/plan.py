@@ -31,7 +31,8 @@ GREATEST_SHARE = 0.01
 """Share of the searched ground that the spots of one picture may cover."""
 
 POOL = 20_000
-"""Places drawn in a frame, from which those of the spots are taken."""
+"""Places drawn in a frame, from which those of the spots are taken. No frame gets more spots than that:
+they would lie where others did, and be counted as if they were independent."""
 
 TRIES = 60
 """Places tried for one spot in one picture."""
@@ -50,7 +51,7 @@ class Plan:
     contrasts : tuple of float
         Albedo over that of the surroundings; below 1 dark, 1 for a test without spots.
     n_spots : int
-        Spots per frame, shared out evenly over diameters, contrasts and incidences.
+        Spots per frame, shared out evenly over diameters, contrasts and incidences; at most `POOL`.
     at_once : int
         Most spots in one picture.
     seed : int
@@ -72,8 +73,13 @@ class Plan:
             raise UsageError("diameters is empty: give one or more, in pixels or in km")
         if not self.contrasts or not all(np.isfinite(c) and c >= 0.0 for c in self.contrasts):
             raise UsageError("contrasts: give one or more, each 0 or more; 1.5 is half as bright again")
+        for name in ("n_spots", "at_once", "seed"):
+            if not isinstance(getattr(self, name), int | np.integer):
+                raise UsageError(f"{name} {getattr(self, name)}: give a whole number")
         if self.n_spots < 1 or self.at_once < 1:
             raise UsageError("n_spots and at_once must be 1 or more")
+        if self.n_spots > POOL:
+            raise UsageError(f"n_spots {self.n_spots}: a frame has places for {POOL}, give no more")
         if self.seed < 0:
             raise UsageError(f"seed {self.seed}: give 0 or a positive whole number")
 
