@@ -11,7 +11,7 @@ from brightspot import ceres
 from brightspot.camera import Camera
 from brightspot.catalog import COLUMNS, Flag, empty_catalog, flag_names, tabulate
 from brightspot.finder import Detection, SpotFinder
-from brightspot.footprint import RESOLVED
+from brightspot.footprint import RESOLVED, axes_km, remove_psf
 from brightspot.frame import Frame, locate
 from brightspot.geometry import ViewingGeometry
 from brightspot.scale import Scale, ScaleChoice
@@ -218,7 +218,41 @@ def test_upper_limits_hold(view):
     assert rows.diameter_limit_km[~unresolved].isna().all()
     for name in ("diameter_deconvolved_km", "major_axis_km", "minor_axis_km"):
         assert rows[name][unresolved].isna().all()
-        assert rows[name][~unresolved].notna().all()
+    assert rows.diameter_deconvolved_km[~unresolved].notna().all()
+    wide = truth.diameter_px * np.cos(np.radians(truth.emission_deg)) > 2.6
+    assert rows[["major_axis_km", "minor_axis_km"]][wide].notna().all(axis=None)
+
+
+def test_an_axis_no_wider_than_the_psf_is_not_known():
+    y, x = np.mgrid[:128, :128]
+    streak = np.exp(-0.5 * (((x - 64.0) / 4.0) ** 2 + ((y - 64.0) / 0.59) ** 2))
+    frame = flat_frame(0.04 * (1.0 + 3.0 * streak), scale=scale_of(0.5))
+    row = nearest(EVERYTHING(frame), 64.0, 64.0)
+    assert "UNRESOLVED" not in row["flags"]
+    # Full width of a Gaussian at half maximum, which is what an outline there shows.
+    assert row["major_axis_km"] == pytest.approx(0.5 * 2.3548 * 4.0, rel=0.15)
+    assert np.isnan(row["minor_axis_km"])
+
+
+@pytest.mark.parametrize(
+    ("width_px", "across", "known"),
+    [
+        ((9.0, 5.0), 1.0, (True, True)),
+        ((9.0, 1.5), 1.0, (True, False)),  # a streak
+        ((9.0, 1.5), 1.0 / np.cos(np.radians(84.0)), (False, False)),  # may reach farther than it is long
+        ((1.8, 1.6), 1.0, (False, False)),
+    ],
+)
+def test_axes_are_told_where_the_ground_lets_them(width_px, across, known):
+    # Full axes along x and y; the ground is tilted about the x axis.
+    xx, yy = (np.array([(width / 4.0) ** 2]) for width in width_px)
+    ground = np.array([[[2.0, 0.0], [0.0, -2.0 * across]]])
+    axes = axes_km({"xx": xx, "xy": 0.0 * xx, "yy": yy}, ground, 1.4, RESOLVED)
+    assert tuple(np.isfinite(axis[0]) for axis in axes) == known
+    if known[0]:
+        assert axes[0][0] == pytest.approx(2.0 * remove_psf(width_px[0], 1.4))
+    if known[1]:
+        assert axes[1][0] == pytest.approx(2.0 * remove_psf(width_px[1], 1.4))
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -125,8 +125,12 @@ COLUMNS = tuple(
         ("diameter_error_km", "km", "error of diameter_halfmax_km, 1 sigma, scale included"),
         ("diameter_limit_km", "km", "upper limit of the diameter where it is UNRESOLVED"),
         ("diameter_halfmax", "px", "as diameter_halfmax_km, in pixels, foreshortening not removed"),
-        ("major_axis_km", "km", "longest axis at half maximum, in the local tangent plane"),
-        ("minor_axis_km", "km", "shortest axis at half maximum, in the local tangent plane"),
+        (
+            "major_axis_km",
+            "km",
+            "longest axis at half maximum, in the local tangent plane; empty if unresolved",
+        ),
+        ("minor_axis_km", "km", "shortest axis there; empty where the spot is narrower than 2.3 px"),
         ("area_km2", "km2", "ground area above the preset's contrast"),
         (
             "excess_area_km2",
@@ -246,7 +250,8 @@ def complete_rows(
     halfmax = np.sqrt(4.0 / np.pi * m["area"])
     disc = remove_psf(halfmax, psf_fwhm)
     # The PSF widens with an enlarged picture, and so does the least size that can be told.
-    unresolved = halfmax < RESOLVED * enlarged(frame)
+    narrowest = RESOLVED * enlarged(frame)
+    unresolved = halfmax < narrowest
     pixel_km = np.sqrt(place.pixel_area_km2)
     believed = frame.scale.believed if frame.scale is not None else None
     scale_error = 0.0 if believed is None else believed.error_km_per_pixel / believed.km_per_pixel
@@ -263,7 +268,7 @@ def complete_rows(
     _, equigonal, normal = _albedos(frame, value * own, place, disk_model)
     # The facet that would have to do it faces a neighbourhood whose mean slope is the spheroid's.
     slope = slope_needed_deg(peak, place.incidence_deg, place.emission_deg, place.phase_deg, disk_model)
-    major, minor = axes_km(m, place.scale_km, psf_fwhm)
+    major, minor = axes_km(m, place.scale_km, psf_fwhm, narrowest)
     feature = dict(zip(FEATURES, features.T.astype(np.float64), strict=True))
     flags = _flags(frame, place, m, segmentation.saddle[chosen] > 0, unresolved, background, searched)
     return {

@@ -28,6 +28,10 @@ RESOLVED = 2.3
 """Half-maximum width in px from which a size is right to 10 per cent (simulated discs, PSF FWHM 1.4 px)."""
 
 
+ALIKE = 1.1
+"""Factor between two sizes that are taken for the same: what a size at `RESOLVED` is right to."""
+
+
 def measure_footprints(
     image: np.ndarray,
     background: Background,
@@ -215,7 +219,9 @@ def find_place(frame: Frame, x: np.ndarray, y: np.ndarray) -> Place:
     return Place(nothing, nothing, nothing, nothing, nothing, scale, scale**2, square)
 
 
-def axes_km(measured: dict[str, np.ndarray], scale_km: np.ndarray, psf_fwhm: float) -> tuple[np.ndarray, ...]:
+def axes_km(
+    measured: dict[str, np.ndarray], scale_km: np.ndarray, psf_fwhm: float, narrowest: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Full axes at half maximum in the tangent plane, km; each narrowed by what the PSF widened it.
 
     Parameters
@@ -226,22 +232,34 @@ def axes_km(measured: dict[str, np.ndarray], scale_km: np.ndarray, psf_fwhm: flo
         (n, 2, 2) km on the ground per pixel, as in `Place`.
     psf_fwhm : float
         Full width at half maximum of the PSF, px.
+    narrowest : float
+        Width in px, as seen, below which an axis is not told from the PSF's.
 
     Returns
     -------
     tuple of numpy.ndarray
-        (n,) major and (n,) minor axes, km; NaN where the ground is not known.
+        (n,) major and (n,) minor axes, km; NaN where the ground or the axis is not known.
     """
     moment = np.stack(
         [np.stack([measured["xx"], measured["xy"]], -1), np.stack([measured["xy"], measured["yy"]], -1)], -2
     )
     value, vector = np.linalg.eigh(moment)
-    axes = remove_psf(4.0 * np.sqrt(np.maximum(value, 0.0)), psf_fwhm)
+    seen = 4.0 * np.sqrt(np.maximum(value, 0.0))
+    axes, narrow = remove_psf(seen, psf_fwhm), seen < narrowest
+    minor, major = _on_ground(axes, vector, scale_km).T
+    # An unresolved axis is anything up to what is seen of it, and may be the longer one where the camera
+    # looks obliquely: the major axis is known where that makes no difference.
+    longest = _on_ground(np.where(narrow, seen, axes), vector, scale_km)[:, 1]
+    known = ~narrow.all(axis=1) & (longest <= ALIKE * major)
+    return np.where(known, major, np.nan), np.where(narrow.any(axis=1), np.nan, minor)
+
+
+def _on_ground(axes: np.ndarray, vector: np.ndarray, scale_km: np.ndarray) -> np.ndarray:
+    """Full axes (n, 2) in km on the ground, shorter one first, of ellipses given by theirs in the picture."""
     moment = (vector * (axes[:, None, :] / 4.0) ** 2) @ np.swapaxes(vector, -1, -2)
     ground = scale_km @ moment @ np.swapaxes(scale_km, -1, -2)
     known = np.isfinite(ground).all(axis=(-1, -2))
     values = np.full((len(known), 2), np.nan)
     if known.any():
         values[known] = np.linalg.eigvalsh(ground[known])
-    axes = 4.0 * np.sqrt(np.maximum(values, 0.0))
-    return axes[:, 1], axes[:, 0]
+    return 4.0 * np.sqrt(np.maximum(values, 0.0))
