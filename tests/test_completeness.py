@@ -253,6 +253,16 @@ def test_kilometres_need_a_scale(ball):
         recover(bare, SpotFinder(), Plan(diameters_km=(10.0,), n_spots=4))
 
 
+def test_no_spot_is_put_where_there_is_no_light(ball):
+    image = ball.image.copy()
+    image[150:190, 150:190] = 1e38
+    found = recover(replace(ball, image=image), SpotFinder(), Plan(diameters=(4.0,), n_spots=6))
+    table = pd.DataFrame(found.spots)
+    assert len(table) == 6
+    assert not (table["x"].between(150, 189) & table["y"].between(150, 189)).any()
+    assert np.isfinite(found.facts["noise_lit"])
+
+
 # ---------------------------------------------------------------- recovery
 
 

@@ -635,6 +635,19 @@ def test_a_spot_in_a_sea_of_masked_pixels():
     assert not np.isinf(numbers.to_numpy()).any()
 
 
+@pytest.mark.parametrize("value", [1e38, np.inf, np.nan, -1e38])
+def test_values_that_are_no_light_count_as_masked(value):
+    picture = blobs(256)
+    absurd = np.zeros(picture.shape, bool)
+    absurd[150:180, 150:180] = True
+    picture[absurd] = value
+    told = in_memory(np.where(absurd, 0.0, picture), mask=absurd)
+    detection, expected = SpotFinder()(in_memory(picture)), SpotFinder()(told)
+    assert len(expected.catalog) > 0
+    pd.testing.assert_frame_equal(detection.catalog, expected.catalog, check_exact=True)
+    assert np.array_equal(detection.frame.mask, absurd)
+
+
 def test_a_saturated_plateau_is_one_flagged_place():
     picture = 1.0 + 9.0 * np.clip(gaussian(64, 60, 6.0) * 2.0, 0.0, 1.0)
     ceiling = picture >= 9.5

@@ -71,7 +71,7 @@ class Detection(NamedTuple):
     Attributes
     ----------
     frame : Frame
-        What was searched.
+        What was searched: that given, with every value masked that can be no light.
     catalog : pandas.DataFrame
         One row per spot; columns as in ``brightspot.COLUMNS``.
     segmentation : numpy.ndarray
@@ -203,6 +203,7 @@ class SpotFinder:
         import numpy as np
 
         from brightspot.catalog import empty_catalog, tabulate, to_full_resolution
+        from brightspot.frame import without_absurd
         from brightspot.judge import crowded_by
         from brightspot.pyramid import (
             Part,
@@ -214,6 +215,7 @@ class SpotFinder:
             without_spots,
         )
 
+        frame = without_absurd(frame)
         parts: list[Part] = []
         crowds: dict[bool, float] = {}
         pedestal = _pedestal(frame)

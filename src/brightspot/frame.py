@@ -21,6 +21,9 @@ from brightspot.limb import LimbFit, fit_limb
 UNITS = ("DN", "W m-2 sr-1", "W m-2 sr-1 nm-1", "I/F", "display")
 """What a pixel value can be. ``display``: a picture stretched for the eye, radiometrically meaningless."""
 
+ABSURD = 1e30
+"""Magnitude from which a value is one of the Standards' stand-ins (1E32 "unknown") or noise, not light."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -97,6 +100,21 @@ class Frame:
     def display_stretched(self) -> bool:
         """True where contrast is relative, not radiometric."""
         return self.unit == "display"
+
+
+def without_absurd(frame: Frame) -> Frame:
+    """The frame with every value that can be no light masked, as the readers do; itself if there is none.
+
+    A frame made in memory may hold such values: their sums would overflow and take the ground along.
+    """
+    image = frame.image
+    # Smallest and largest tell whether anything is odd at all: NaN makes both comparisons false.
+    if image.min(initial=0.0) > -ABSURD and image.max(initial=0.0) < ABSURD:
+        return frame
+    absurd = ~(np.abs(image) < ABSURD)
+    if not (absurd & ~frame.mask).any():
+        return frame
+    return replace(frame, image=np.where(absurd, np.float32(0.0), image), mask=frame.mask | absurd)
 
 
 class Told(NamedTuple):
@@ -180,6 +198,7 @@ def locate(
     """
     # A kernel that is missing costs its view, not the frame: the label may have one.
     scale_km, altitude_km, _ = check_told(scale_km, altitude_km)
+    frame = without_absurd(frame)
     if frame.target not in (None, "CERES"):
         return _another_body(frame, scale_km, altitude_km)
     notes = list(frame.notes)

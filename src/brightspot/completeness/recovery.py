@@ -68,6 +68,7 @@ def recover(
         If diameters are wanted in km and no scale is known.
     """
     original = finder(frame)
+    frame = original.frame
     light = measure_light(frame, original.background.pedestal)
     psf_fwhm = finder.psf_fwhm * enlarged(frame)
     ground = find_ground(original, plan.generator(frame.name, 0))

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from brightspot.errors import ReadError
-from brightspot.frame import Frame
+from brightspot.frame import ABSURD, Frame
 from brightspot.readers.dawn import named_facts, named_time
 from brightspot.readers.guards import (
     MAX_PICTURE_BYTES,
@@ -350,7 +350,7 @@ def _picture(
                 values[..., 0] if values.shape[-1] == 1 else values[..., :3].astype(np.float32) @ LUMINANCE
             )
         light = values.astype(np.float32)
-        mask = ~(np.abs(light) < 1e30)
+        mask = ~(np.abs(light) < ABSURD)
         if alpha is not None:
             mask |= alpha == 0
         if nodata is not None and np.isfinite(nodata):

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from brightspot.errors import ReadError
+from brightspot.frame import ABSURD
 from brightspot.readers import labels
 from brightspot.readers.guards import Whole, check_bytes, check_shape, escaped, file_size, quiet
 
@@ -27,9 +28,6 @@ ISIS_LOWEST_VALID = -3.4028226e38
 
 ISIS_HIGH_SATURATION = -3.4028231e38
 """32-bit pixels below this are saturated in ISIS (HIS, HRS)."""
-
-ABSURD = 1e30
-"""Magnitude from which a value is one of the Standards' stand-ins (1E32 "unknown") or noise, not light."""
 
 HEADER_LIMIT = 400 * 2880
 """Longest FITS header that is read, in bytes: 14,400 cards."""
