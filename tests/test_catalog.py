@@ -9,7 +9,7 @@ import pytest
 
 from brightspot import ceres
 from brightspot.camera import Camera
-from brightspot.catalog import COLUMNS, Flag, empty_catalog, flag_names, tabulate
+from brightspot.catalog import COLUMNS, Flag, empty_catalog, flag_names, tabulate, without_impossible
 from brightspot.finder import Detection, SpotFinder
 from brightspot.footprint import RESOLVED, axes_km, remove_psf
 from brightspot.frame import Frame, locate
@@ -221,6 +221,44 @@ def test_upper_limits_hold(view):
     assert rows.diameter_deconvolved_km[~unresolved].notna().all()
     wide = truth.diameter_px * np.cos(np.radians(truth.emission_deg)) > 2.6
     assert rows[["major_axis_km", "minor_axis_km"]][wide].notna().all(axis=None)
+
+
+def test_no_row_has_less_than_no_light():
+    # A shadow in which the dark current was overestimated, and a bright line thinner than the smoothing.
+    picture = 0.04 * (1.0 - 1.3 * gaussian(30.0, 40.0, 3.0))
+    picture[20:110, 90] *= 5.0
+    detection = EVERYTHING(flat_frame(picture))
+    table, shadow = detection.catalog, nearest(detection, 30.0, 40.0)
+    assert shadow["polarity"] == "dark"
+    assert shadow["contrast_peak"] == 0.0
+    assert 0.0 < shadow["contrast"] < 0.5
+    dark = table.polarity == "dark"
+    assert (table[["contrast", "contrast_peak", "iof"]] >= 0.0).all(axis=None)
+    assert (table.contrast_peak[dark] <= table.contrast[dark]).all()
+    assert (table.contrast_peak[~dark] >= table.contrast[~dark]).all()
+    assert not dark.all()
+
+
+def test_numbers_that_no_ground_can_have_are_cut_and_others_left():
+    rows = {
+        "polarity": np.array(["dark", "dark", "bright", "bright"], object),
+        "contrast": np.array([-0.2, 0.3, 2.0, 1.5]),
+        "contrast_peak": np.array([-0.5, 0.4, 1.8, 1.9]),
+        "iof": np.array([-1e-3, 0.01, np.nan, 0.05]),
+        "equigonal_albedo": np.array([-1e-3, 0.01, np.nan, 0.05]),
+        "normal_albedo": np.array([-1e-3, 0.01, np.nan, 0.05]),
+        "major_axis_km": np.array([1200.0, 900.0, np.nan, 3.0]),
+        "minor_axis_km": np.array([20.0, 10.0, np.nan, 2.0]),
+    }
+    round_body = flat_frame(np.ones((8, 8)), geometry=viewing_geometry(SMOOTH))
+    after = without_impossible(round_body, rows)
+    np.testing.assert_array_equal(after["contrast"], [0.0, 0.3, 2.0, 1.5])
+    np.testing.assert_array_equal(after["contrast_peak"], [0.0, 0.3, 2.0, 1.9])
+    for name in ("iof", "equigonal_albedo", "normal_albedo"):
+        np.testing.assert_array_equal(after[name], [0.0, 0.01, np.nan, 0.05])
+    np.testing.assert_array_equal(after["major_axis_km"], [np.nan, 900.0, np.nan, 3.0])
+    np.testing.assert_array_equal(after["minor_axis_km"], rows["minor_axis_km"])
+    assert without_impossible(flat_frame(np.ones((8, 8))), rows)["major_axis_km"][0] == 1200.0
 
 
 def test_an_axis_no_wider_than_the_psf_is_not_known():

@@ -128,7 +128,7 @@ COLUMNS = tuple(
         (
             "major_axis_km",
             "km",
-            "longest axis at half maximum, in the local tangent plane; empty if unresolved",
+            "longest axis at half maximum, in the tangent plane; empty if unresolved or beyond the body",
         ),
         ("minor_axis_km", "km", "shortest axis there; empty where the spot is narrower than 2.3 px"),
         ("area_km2", "km2", "ground area above the preset's contrast"),
@@ -344,6 +344,34 @@ def to_full_resolution(rows: dict[str, np.ndarray], factor: int, corner: tuple[i
         rows[name] = rows[name] / factor
     for name in ("n_pixels", "excess_area_px"):
         rows[name] = rows[name] * factor**2
+
+
+def without_impossible(frame: Frame, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Finished columns without numbers that no ground can have: the last thing done to them.
+
+    Noise in shadow, or a pedestal above the darkest of the picture, leave less than no light; a line thinner
+    than the smoothing has a mean beyond its peak; a band bent along the terminator has a straight axis longer
+    than the body is wide. The judge believes none of them, but they are listed where all are asked for.
+
+    Parameters
+    ----------
+    frame : Frame
+        Gives the body's size.
+    rows : dict
+        Arrays of equal length by column name.
+    """
+    mean = np.maximum(rows["contrast"], 0.0)
+    peak = np.maximum(rows["contrast_peak"], 0.0)
+    beyond = np.where(rows["polarity"] == "dark", np.minimum(peak, mean), np.maximum(peak, mean))
+    light = ("iof", "equigonal_albedo", "normal_albedo")
+    widest_km = np.inf if frame.geometry is None else 2.0 * max(frame.geometry.radii_km)
+    axes = ("major_axis_km", "minor_axis_km")
+    return rows | {
+        "contrast": mean,
+        "contrast_peak": beyond,
+        **{name: np.maximum(rows[name], 0.0) for name in light},
+        **{name: np.where(rows[name] <= widest_km, rows[name], np.nan) for name in axes},
+    }
 
 
 def _empty_if_zero(value: np.ndarray) -> np.ndarray:

@@ -202,7 +202,7 @@ class SpotFinder:
         """
         import numpy as np
 
-        from brightspot.catalog import empty_catalog, tabulate, to_full_resolution
+        from brightspot.catalog import empty_catalog, tabulate, to_full_resolution, without_impossible
         from brightspot.frame import without_absurd
         from brightspot.judge import crowded_by
         from brightspot.pyramid import (
@@ -256,7 +256,8 @@ class SpotFinder:
         number[order] = np.arange(1, len(order) + 1)
         parts = numbered(parts, number)
         labels = number_footprints(frame.shape, parts)
-        catalog = tabulate(frame, {name: np.asarray(column)[order] for name, column in merged.items()})
+        rows = {name: np.asarray(column)[order] for name, column in merged.items()}
+        catalog = tabulate(frame, without_impossible(frame, rows))
         return Detection(frame, catalog, labels, finest, self, parts=tuple(parts))
 
     def candidates(
