@@ -94,11 +94,11 @@ def test_second_tops_are_what_floods_the_sharpened_picture(monkeypatch):
     found = Segmentation(
         whole,
         np.float32([picture.max()]),
-        np.array([peak]),
+        np.int32([peak]),
         np.zeros(1, np.float32),
-        np.array([[0, 0, 47, 47]]),
-        np.array([picture.size]),
-        np.array([-1]),
+        np.int32([[0, 0, 47, 47]]),
+        np.int32([picture.size]),
+        np.int32([-1]),
     )
     monkeypatch.setattr(station, "LEAST_TOP_SHARE", 1e-6)
     tops = second_tops(background, found, np.array([0]), dark=False)
@@ -170,7 +170,7 @@ def test_no_objects_no_tops():
 def test_between_two_tops_is_the_lowest_on_the_line():
     rng = np.random.default_rng(8)
     smooth = ndimage.gaussian_filter(rng.normal(size=(40, 50)), 1.0).astype(np.float32)
-    place = np.column_stack([rng.integers(0, 40, 12), rng.integers(0, 50, 12)] * 2)
+    place = np.column_stack([rng.integers(0, 40, 12), rng.integers(0, 50, 12)] * 2).astype(np.int32)
     place[:, 2:] = np.clip(place[:, :2] + rng.integers(-7, 8, (12, 2)), 0, [39, 49])
     seen = np.empty((12, 8), np.float32)
     kernels.look_between(smooth, smooth, -1, np.float32(station.SHARPENING), place, seen)
@@ -186,7 +186,7 @@ def test_pairs_are_shown_from_top_to_top():
     rng = np.random.default_rng(9)
     ratio = rng.normal(size=(40, 50)).astype(np.float32)
     smooth = rng.uniform(0.5, 2.0, (40, 50)).astype(np.float32)
-    place = np.column_stack([rng.integers(0, 40, 12), rng.integers(0, 50, 12)] * 2)
+    place = np.column_stack([rng.integers(0, 40, 12), rng.integers(0, 50, 12)] * 2).astype(np.int32)
     place[:, 2:] = np.clip(place[:, :2] + rng.integers(1, 8, (12, 2)), 0, [38, 48])
     seen = np.empty((12, 17, 33), np.float32)
     kernels.cut_pairs(ratio, smooth, -1, place, seen)
@@ -197,7 +197,7 @@ def test_pairs_are_shown_from_top_to_top():
         expected = -ndimage.map_coordinates(ratio, at, order=1) / smooth[low_y, low_x]
         np.testing.assert_allclose(patch, np.clip(expected, -3.0, 9.0), atol=1e-5)
         assert patch[8, 22] == pytest.approx(np.clip(-ratio[low_y, low_x] / smooth[low_y, low_x], -3, 9))
-    mirrored = place * [1, -1, 1, -1] + [0, 49, 0, 49]
+    mirrored = place * np.int32([1, -1, 1, -1]) + np.int32([0, 49, 0, 49])
     other = np.empty_like(seen)
     kernels.cut_pairs(ratio[:, ::-1].copy(), smooth[:, ::-1].copy(), -1, mirrored, other)
     np.testing.assert_allclose(other[:, ::-1], seen, atol=1e-5)

@@ -323,11 +323,11 @@ def test_pieces_that_do_not_touch_the_peaks_are_left_out():
     found = Segmentation(
         labels=labels,
         peak=np.float32([0.5, 0.6]),
-        peak_yx=np.array([[4, 3], [9, 13]]),
+        peak_yx=np.int32([[4, 3], [9, 13]]),
         saddle=np.zeros(2, np.float32),
-        box=np.array([[3, 2, 6, 10], [2, 12, 9, 18]]),
-        n_pixels=np.array([12, 9]),
-        neighbour=np.array([-1, -1]),
+        box=np.int32([[3, 2, 6, 10], [2, 12, 9, 18]]),
+        n_pixels=np.int32([12, 9]),
+        neighbour=np.int32([-1, -1]),
     )
     cut = without_detached(found, np.array([0]))
     assert np.argwhere(cut.labels != labels).tolist() == [[4, 9], [4, 10]]
