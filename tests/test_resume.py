@@ -133,7 +133,10 @@ def test_failures_that_pass_are_tried_again(images, tmp_path, monkeypatch):
 
 
 def begin(images: Path, out: Path, *options: str) -> multiprocessing.Process:
-    """A command in a process group of its own, slow enough to be stopped; what it says goes to a file."""
+    """A command in a process group of its own; what it says goes to a file.
+
+    Two frames are done at once; the others wait, in the workers' hands, for the file "go on".
+    """
 
     def command() -> None:
         os.setsid()
@@ -143,11 +146,15 @@ def begin(images: Path, out: Path, *options: str) -> multiprocessing.Process:
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
         usual = work.process_frame
 
-        def slow(*args):
-            time.sleep(0.3)
-            return usual(*args)
+        def patient(frame, *args):
+            end = time.monotonic() + 60.0
+            while frame.name not in ("made up", "0.png", "1.png") and time.monotonic() < end:
+                if (out.parent / "go on").exists():
+                    break
+                time.sleep(0.01)
+            return usual(frame, *args)
 
-        work.process_frame = slow
+        work.process_frame = patient
         code = cli.run(["detect", str(images), "--out", str(out), *options])
         sys.stderr.flush()
         os._exit(code)
@@ -177,6 +184,7 @@ def test_a_signal_finishes_what_is_in_hand(images, tmp_path, number):
     process = begin(images, out, "--jobs", "2", "--log-json", str(tmp_path / "log"))
     wait_for_frames(out, 1)
     os.killpg(process.pid, number)  # to the workers too, as a terminal and Slurm do
+    (tmp_path / "go on").touch()
     process.join(60)
     assert process.exitcode == 130
     assert "run the same command again to go on" in (tmp_path / "said").read_text().splitlines()[-1]
@@ -194,8 +202,9 @@ def test_a_second_signal_stops_at_once(images, tmp_path):
     process = begin(images, out, "--jobs", "2")
     wait_for_frames(out, 1)
     os.kill(process.pid, signal.SIGINT)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, signal.SIGTERM)  # two of a kind at the same moment may count as one
     process.join(60)
+    (tmp_path / "go on").touch()
     assert process.exitcode == 130
     assert "again" in (tmp_path / "said").read_text().splitlines()[-1]
     detect_folder(images, out, jobs=1)
