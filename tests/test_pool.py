@@ -15,7 +15,8 @@ from brightspot.batch import detect_folder, pool, work
 from brightspot.batch.plan import find_tasks
 from brightspot.errors import UsageError
 from brightspot.finder import SpotFinder
-from test_resume import rows, save_ball, save_images
+from brightspot.journal import open_results
+from test_resume import rows, save_ball, save_images, tables
 
 
 @pytest.fixture
@@ -23,14 +24,8 @@ def images(tmp_path) -> Path:
     return save_images(tmp_path / "images")
 
 
-def fork_workers(monkeypatch) -> None:
-    """Fork, even where another test's cluster has left threads: the workers must have what is patched."""
-    monkeypatch.setattr(pool.threading, "active_count", lambda: 1)
-
-
 def trouble(monkeypatch, what) -> None:
     """Let something happen to the worker that has 2.png in hand."""
-    fork_workers(monkeypatch)
     usual = work.process_input
 
     def troubled(item, job):
@@ -73,7 +68,7 @@ def test_a_worker_in_trouble_costs_its_frame(images, tmp_path, monkeypatch, what
         summary = detect_folder(images, out, jobs=2, overlays=False, **options)
     assert dict(summary.failures)["2.png"] == reason
     assert (summary.n_ok, summary.n_failed) == (5, 2)
-    again = detect_folder(images, out, jobs=2, overlays=False, **options)
+    again = detect_folder(images, out, jobs=2, overlays=False, **{**options, "timeout_s": 60.0})
     assert (again.n_new, again.n_ok) == (1, 6)
 
 
@@ -88,12 +83,24 @@ def test_pictures_of_an_animation_before_the_bad_one_stand(tmp_path, monkeypatch
             die(signal.SIGSEGV)
         return usual(frame, job, start)
 
-    fork_workers(monkeypatch)
     monkeypatch.setattr(work, "process_frame", troubled)
     detect_folder(tmp_path / "images", tmp_path / "results", jobs=2, timeout_s=60, overlays=False)
     found = {name: row["status"] for name, row in rows(tmp_path / "results").items()}
     names = ["0.png", "turning.gif#000", "turning.gif#001", "turning.gif#002"]
     assert found == dict(zip(names, ["ok", "ok", "ok", "failed"], strict=True))
+
+
+def test_workers_that_cannot_be_forked_find_the_same(images, tmp_path, monkeypatch):
+    """Where other threads run, a fork could inherit a lock that nobody lets go of: workers are spawned."""
+    started = {}
+    for name, n_threads in (("alone", 1), ("beside", 2)):
+        monkeypatch.setattr(pool.threading, "active_count", lambda n=n_threads: n)
+        detect_folder(images, tmp_path / name, jobs=2)
+        with open_results(tmp_path / name) as results:
+            started[name] = results.record["runs"][-1]["workers"]
+    assert started["alone"] == f"2 processes ({'fork' if sys.platform == 'linux' else 'spawn'})"
+    assert started["beside"] == "2 processes (spawn)"
+    assert tables(tmp_path / "beside") == tables(tmp_path / "alone")
 
 
 def finish(workers: pool.Pool, task: work.Task) -> tuple[int, str]:
@@ -107,7 +114,6 @@ def finish(workers: pool.Pool, task: work.Task) -> tuple[int, str]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked")
 def test_an_idle_worker_that_has_swollen_is_replaced(images, monkeypatch):
-    fork_workers(monkeypatch)
     first, second, third = list(find_tasks([str(images)]))[:3]
     workers = pool.Pool(1, work.Job(SpotFinder(), None), memory_gb=1.0)
     try:
