@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from brightspot._kernels import light
 from brightspot.errors import ScaleError
 from brightspot.frame import Frame, locate
 from brightspot.limb import LimbFit, fit_limb
@@ -205,6 +206,32 @@ def test_sun_is_told_by_the_whole_disk(phase_deg):
     x, y, z = fit.sun_camera
     assert np.degrees(np.arccos(-z)) == pytest.approx(phase_deg, abs=6.0)
     assert abs((np.degrees(np.arctan2(y, x)) - 130.0 + 180.0) % 360.0 - 180.0) < 6.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_equations_of_the_fit_are_solved_as_lapack_does(seed):
+    rng = np.random.default_rng(seed)
+    root, right = rng.normal(size=(10, 12)), rng.normal(size=10)
+    matrix, solution = root @ root.T, right.copy()
+    light._solve(matrix.copy(), solution)
+    np.testing.assert_allclose(solution, np.linalg.solve(matrix, right), rtol=1e-8)
+    light._solve(-matrix, solution)
+    assert not np.isfinite(solution).any()
+
+
+@pytest.mark.parametrize("step", range(10))
+def test_steps_of_the_fit_keep_directions_at_length_one(step):
+    rng = np.random.default_rng(step)
+    state = rng.normal(size=12)
+    for first in (light.POLE, light.SUN):
+        state[first : first + 3] /= np.linalg.norm(state[first : first + 3])
+    change = light.moved(state, step, 1e-6) - state
+    assert np.linalg.norm(change) == pytest.approx(1e-6, rel=1e-5)
+    if 3 <= step < 7:
+        first = light.POLE if step < 5 else light.SUN
+        other = light.moved(state, step + 1 if step % 2 else step - 1, 1e-6) - state
+        assert abs(change @ state) < 1e-11 and abs(change @ other) < 1e-17  # square to it, and to each other
+        assert np.linalg.norm(change[first : first + 3]) == pytest.approx(1e-6, rel=1e-5)
 
 
 def test_light_ties_what_half_a_limb_leaves_open(monkeypatch):

@@ -364,7 +364,8 @@ def part(
     anew = np.empty((len(changed), features.shape[1]), np.float32)
     kernels.describe_objects(
         b.ratio, b.smooth, s.labels, sign, s.peak, s.peak_yx, s.saddle, s.box, s.n_pixels, s.neighbour,
-        b.rms, np.zeros_like(b.rms), np.full(len(s.peak), np.nan), b.step, b.y0, b.x0, changed, anew,
+        b.rms, np.zeros_like(b.rms), np.full(len(s.peak), np.nan, np.float32), b.step, b.y0, b.x0,
+        changed, anew,
     )  # fmt: skip
     features = np.concatenate([features, features[owner]])
     columns = np.array([FEATURES.index(name) for name in OWN_FEATURES])

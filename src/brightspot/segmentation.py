@@ -36,7 +36,8 @@ class Segmentation(NamedTuple):
     labels : numpy.ndarray
         (rows, columns) int32, 0 or the object's number from 1.
     peak : numpy.ndarray
-        (n,) float32, peak of the smoothed excess (bright: I/level - 1; dark: 1 - I/level).
+        (n,) float32, peak of the smoothed excess (bright: I/level - 1; dark: 1 - I/level); the objects are
+        in its order, the highest first.
     peak_yx : numpy.ndarray
         (n, 2) int32.
     saddle : numpy.ndarray

@@ -96,7 +96,8 @@ def describe(
     )  # fmt: skip
     # A cosmic ray's track is sharper than the PSF only across.
     across = np.empty(len(s.peak), np.float32)
-    narrowness(background.ratio, sign, s.peak_yx, features[:, FEATURES.index("texture")], across)
+    texture = np.ascontiguousarray(features[:, FEATURES.index("texture")])
+    narrowness(background.ratio, sign, s.peak_yx, texture, across)
     thin = across < SHARPEST
     features[thin, FEATURES.index("sharpness")] = across[thin]
     first, third = np.empty(len(s.peak), np.float32), np.empty(len(s.peak), np.float32)

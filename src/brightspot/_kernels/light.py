@@ -26,6 +26,16 @@ ROBUST = 3.0
 """Standard deviations beyond which a block's misfit counts less and less (Cauchy)."""
 
 
+# Written out where numpy's cross, outer and matrix products would do: those take seconds to compile.
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _make_unit(vector):
+    size = np.sqrt(vector[0] * vector[0] + vector[1] * vector[1] + vector[2] * vector[2])
+    for t in range(3):
+        vector[t] /= size
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def moved(state, step, amount):
     """A copy of the state moved by ``amount`` along one of the steps."""
@@ -39,13 +49,17 @@ def moved(state, step, amount):
         for t in range(1, 3):
             if abs(v[t]) < abs(v[least]):
                 least = t
-        across = -v[least] * v
-        across[least] += 1.0
-        across /= np.sqrt(np.sum(across * across))
+        across = np.zeros(3)
+        across[least] = 1.0
+        for t in range(3):
+            across[t] -= v[least] * v[t]
+        _make_unit(across)
         if turn == 1:
-            across = np.cross(v, across)
-        v = v + amount * across
-        out[first : first + 3] = v / np.sqrt(np.sum(v * v))
+            a, b, c = across[0], across[1], across[2]
+            across[0], across[1], across[2] = v[1] * c - v[2] * b, v[2] * a - v[0] * c, v[0] * b - v[1] * a
+        for t in range(3):
+            out[first + t] += amount * across[t]
+        _make_unit(out[first : first + 3])
     else:
         out[step + 2] += amount
     return out
@@ -117,6 +131,12 @@ def outline(state, axis_ratio, base):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _lean(state):
+    """Pole times Sun."""
+    return state[POLE] * state[SUN] + state[POLE + 1] * state[SUN + 1] + state[POLE + 2] * state[SUN + 2]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _cost(x, y, value, state, axis_ratio, limb, sigma, share, priors, model):
     """Twice the negative log likelihood, limb, blocks and priors together."""
     base, matrix, pull = limb
@@ -127,8 +147,11 @@ def _cost(x, y, value, state, axis_ratio, limb, sigma, share, priors, model):
         d = (value[n] / level - model[n]) / (ROBUST * sigma)
         cost += ROBUST * ROBUST * share * np.log(1.0 + d * d)
     off = outline(state, axis_ratio, base)
-    cost += off @ matrix @ off - 2.0 * (pull @ off)
-    lean = (state[POLE : POLE + 3] @ state[SUN : SUN + 3]) / priors[0]
+    for i in range(off.size):
+        cost -= 2.0 * pull[i] * off[i]
+        for j in range(off.size):
+            cost += off[i] * matrix[i, j] * off[j]
+    lean = _lean(state) / priors[0]
     cost += 4.0 * np.log(1.0 + lean * lean / 3.0)
     cost += ((state[MIX] - 0.5) / priors[1]) ** 2 + ((state[STRETCH] - 1.0) / priors[2]) ** 2
     return cost + ((state[POLE + 2] - priors[3]) / priors[4]) ** 2
@@ -140,7 +163,8 @@ def _normal(x, y, value, state, axis_ratio, limb, sigma, share, priors, models):
     base, matrix, pull = limb
     size, level = np.exp(state[2]), np.exp(state[LEVEL])
     amount = TINY.copy()
-    amount[:2] *= size
+    amount[0] *= size
+    amount[1] *= size
     shade(x, y, state, axis_ratio, models[STEPS])
     for i in range(8):
         shade(x, y, moved(state, i, amount[i]), axis_ratio, models[i])
@@ -165,25 +189,54 @@ def _normal(x, y, value, state, axis_ratio, limb, sigma, share, priors, models):
     off = outline(state, axis_ratio, base)
     slope = np.zeros((5, STEPS))
     for i in range(5):
-        slope[:, i] = (outline(moved(state, i, 0.1 * amount[i]), axis_ratio, base) - off) / (0.1 * amount[i])
-    normal += slope.T @ matrix @ slope
-    right += slope.T @ (pull - matrix @ off)
-    lean, tilt = state[POLE : POLE + 3] @ state[SUN : SUN + 3], np.zeros(STEPS)
+        other = outline(moved(state, i, 0.1 * amount[i]), axis_ratio, base)
+        for k in range(5):
+            slope[k, i] = (other[k] - off[k]) / (0.1 * amount[i])
+    for k in range(5):
+        for m in range(5):
+            for i in range(5):
+                right[i] -= slope[k, i] * matrix[k, m] * off[m]
+                for j in range(5):
+                    normal[i, j] += slope[k, i] * matrix[k, m] * slope[m, j]
+        for i in range(5):
+            right[i] += slope[k, i] * pull[k]
+    lean, tilt = _lean(state), np.zeros(STEPS)
     rise = np.zeros(STEPS)
     for i in range(3, 7):
         other = moved(state, i, 1e-4)
-        tilt[i] = (other[POLE : POLE + 3] @ other[SUN : SUN + 3] - lean) / 1e-4
+        tilt[i] = (_lean(other) - lean) / 1e-4
         rise[i] = (other[POLE + 2] - state[POLE + 2]) / 1e-4
-    normal += np.outer(rise, rise) / priors[4] ** 2
-    right -= rise * (state[POLE + 2] - priors[3]) / priors[4] ** 2
     trust = 4.0 / (3.0 * priors[0] ** 2 + lean * lean)
-    normal += trust * np.outer(tilt, tilt)
-    right -= trust * lean * tilt
+    for i in range(3, 7):
+        right[i] -= rise[i] * (state[POLE + 2] - priors[3]) / priors[4] ** 2 + trust * lean * tilt[i]
+        for j in range(3, 7):
+            normal[i, j] += rise[i] * rise[j] / priors[4] ** 2 + trust * tilt[i] * tilt[j]
     normal[7, 7] += 1.0 / priors[1] ** 2
     right[7] -= (state[MIX] - 0.5) / priors[1] ** 2
     normal[9, 9] += 1.0 / priors[2] ** 2
     right[9] -= (state[STRETCH] - 1.0) / priors[2] ** 2
     return normal, right
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _solve(matrix, right):
+    """Solution of symmetric positive definite equations, in place of ``right``; ``matrix`` is used up.
+
+    Cholesky's way, Golub and Van Loan, Matrix Computations, 4.2; not finite where the matrix is not definite.
+    """
+    n = right.size
+    for i in range(n):
+        for j in range(i + 1):
+            for k in range(j):
+                matrix[i, j] -= matrix[i, k] * matrix[j, k]
+            matrix[i, j] = matrix[i, j] / matrix[j, j] if j < i else np.sqrt(matrix[i, i])
+        for k in range(i):
+            right[i] -= matrix[i, k] * right[k]
+        right[i] /= matrix[i, i]
+    for i in range(n - 1, -1, -1):
+        for k in range(i + 1, n):
+            right[i] -= matrix[k, i] * right[k]
+        right[i] /= matrix[i, i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -224,7 +277,8 @@ def fit(x, y, value, start, axis_ratio, limb, sigma, share, priors, turns):
                 damped[i, i] *= 1.0 + damping
             for i in range(3, 7):
                 damped[i, i] += 1e-3
-            step = np.linalg.solve(damped, right)
+            step = right.copy()
+            _solve(damped, step)
             size, longest = np.exp(state[2]), 1.0
             for i in range(STEPS):
                 longest = max(longest, abs(step[i]) / (LONGEST[i] * (size if i < 2 else 1.0)))

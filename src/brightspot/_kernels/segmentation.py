@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+# Typed numbers: numba compiles a function anew for every plain number that it is called with.
+_ORDER = tuple(np.uint64(n) for n in range(9))
 _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
@@ -80,7 +82,7 @@ def root_of(parent, k):
 @njit(**_OPTIONS)
 def _rank(bits, p, order):
     """Height of a pixel and its place among its neighbours in one: positive floats sort as integers do."""
-    return (np.uint64(bits[p]) << np.uint64(4)) | np.uint64(order)
+    return (np.uint64(bits[p]) << np.uint64(4)) | order
 
 
 @njit(**_OPTIONS)
@@ -90,10 +92,14 @@ def _uphill(bits, p, width):
     ``bits`` are the heights as integers. The first of equals is higher. A maximum and no branches: which
     neighbour is highest cannot be foreseen.
     """
-    one = np.uint64(1)
-    above = max(_rank(bits, p - width - one, 8), _rank(bits, p - width, 7), _rank(bits, p - width + one, 6))
-    beside = max(_rank(bits, p - one, 5), _rank(bits, p, 4), _rank(bits, p + one, 3))
-    below = max(_rank(bits, p + width - one, 2), _rank(bits, p + width, 1), _rank(bits, p + width + one, 0))
+    one, up, down = np.uint64(1), p - width, p + width
+    above = max(
+        _rank(bits, up - one, _ORDER[8]), _rank(bits, up, _ORDER[7]), _rank(bits, up + one, _ORDER[6])
+    )
+    beside = max(_rank(bits, p - one, _ORDER[5]), _rank(bits, p, _ORDER[4]), _rank(bits, p + one, _ORDER[3]))
+    below = max(
+        _rank(bits, down - one, _ORDER[2]), _rank(bits, down, _ORDER[1]), _rank(bits, down + one, _ORDER[0])
+    )
     return max(above, beside, below) & np.uint64(15)
 
 

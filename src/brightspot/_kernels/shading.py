@@ -400,7 +400,7 @@ def cut_patches(smooth, labels, sign, peak, peak_yx, box, sun_azimuth, which, ou
 def compare_peers(peak, peak_yx, shape, reach, least, out_first, out_third):
     """Each peak over the highest and the third highest other peak within ``reach`` pixels.
 
-    ``least`` stands in where there are too few others.
+    ``peak`` (n,) from the highest down. ``least`` stands in where there are too few others.
     """
     n = peak.size
     rows, columns = shape[0] // reach + 1, shape[1] // reach + 1
@@ -413,7 +413,7 @@ def compare_peers(peak, peak_yx, shape, reach, least, out_first, out_third):
     # The peaks of each cell, the highest first.
     held = np.empty(n, np.int64)
     filled = start[:-1].copy()
-    for o in np.argsort(-peak, kind="mergesort"):
+    for o in range(n):
         held[filled[cell[o]]] = o
         filled[cell[o]] += 1
     best = np.empty(3, np.float32)

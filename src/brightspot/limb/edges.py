@@ -113,9 +113,10 @@ def first_guess(image: np.ndarray, mask: np.ndarray, flattening: float) -> tuple
     top, left, bottom, right = 0, 0, rows, columns
     block = max(1, -(-max(rows, columns) // COARSE_PIXELS))
     while True:
-        coarse = block_mean(image[top:bottom, left:right], mask[top:bottom, left:right], block)
+        part = np.ascontiguousarray(image[top:bottom, left:right])
+        coarse = block_mean(part, np.ascontiguousarray(mask[top:bottom, left:right]), block)
         levels = find_levels(coarse)
-        _require_sky(image[top:bottom, left:right], coarse, levels, block)
+        _require_sky(part, coarse, levels, block)
         labels, n_regions = ndimage.label(np.nan_to_num(coarse, nan=-np.inf) > levels.threshold)
         if n_regions == 0:
             raise ScaleError("no limb in view: nothing stands out from the sky")

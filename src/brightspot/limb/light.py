@@ -118,7 +118,7 @@ def _blocks(
     if right - left < step or bottom - top < step:
         return np.empty(0), np.empty(0), np.empty(0), 1.0
     window = (slice(top, bottom), slice(left, right))
-    mean = block_mean(image[window], mask[window], step)
+    mean = block_mean(np.ascontiguousarray(image[window]), np.ascontiguousarray(mask[window]), step)
     row, column = np.indices(mean.shape)
     x, y = left + column * step + 0.5 * (step - 1), top + row * step + 0.5 * (step - 1)
     dx, dy = x - ellipse.x, y - ellipse.y
