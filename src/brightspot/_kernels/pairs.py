@@ -117,7 +117,8 @@ def find_tops(
         flat = np.empty(rows * columns, np.uint32)
         n = _fill_window(smooth, sign, labels, o, least_share * peak[o], gain, j0, i0, image, flat)
         flat, height, width = flat[:n], image.ravel(), columns + 2
-        basin, peaks, meets = climb(flat, height, width)
+        up, basin = np.empty(height.size, np.uint32), np.zeros(height.size, np.uint32)
+        peaks, meets = climb(flat, height, width, up, basin)
         parent, saddle, partner = join(
             height, width, basin, peaks, meets, rms, depth_share, depth_sigma, step, y0 - j0, x0 - i0
         )
