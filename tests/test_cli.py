@@ -13,6 +13,7 @@ import pytest
 
 import brightspot
 from brightspot import cli
+from brightspot.cli.watching import Watcher
 from brightspot.journal import holds_results, open_results
 from test_batch import read_table, save_ball
 
@@ -189,6 +190,15 @@ def test_progress_only_on_a_terminal(folder, out, tmp_path):
     assert b" left, 0 failed" in said
     assert "\x1b" not in printed
     assert printed.splitlines()[0].startswith("frame")
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_who_waits_for_the_compiler_is_told(warm, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr("brightspot.cli.doctor.kernel_cache", lambda every: {"warm": warm or every})
+    with Watcher("results", None, debug=False):
+        pass
+    assert ("compiling first" in capsys.readouterr().err) is not warm
 
 
 def done_so_far(out: Path) -> int:

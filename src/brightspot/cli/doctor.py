@@ -101,8 +101,13 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def kernel_cache() -> dict[str, Any]:
+def kernel_cache(*, every: bool = True) -> dict[str, Any]:
     """Where numba keeps compiled kernels, whether it may write there, and which are compiled already.
+
+    Parameters
+    ----------
+    every : bool
+        Look at all kernels; else at the stations of those that every search runs.
 
     Returns
     -------
@@ -116,8 +121,9 @@ def kernel_cache() -> dict[str, Any]:
 
     folder = Path(brightspot._kernels.__file__).parent
     compiled: dict[str, bool] = {}
+    sources = folder.glob("[!_]*.py") if every else (folder / f"{name.split('.')[0]}.py" for name in NEEDED)
     try:
-        for source in sorted(folder.glob("[!_]*.py")):
+        for source in sorted(sources):
             module = import_module(f"brightspot._kernels.{source.stem}")
             for name, kernel in vars(module).items():
                 python = getattr(kernel, "py_func", None)
@@ -212,7 +218,7 @@ def _print(libraries: list[Library], kernels: dict[str, Any], problems: list[str
     print("\nA missing extra is installed with: pip install 'brightspot[EXTRA]'\n")
     may = "writable" if kernels["writable"] else "not writable: kernels are compiled anew in every run"
     print(f"kernel cache   {kernels['folder'] or '-'} ({may})")
-    state = "warm" if kernels["warm"] else "cold: the first search compiles for some seconds"
+    state = "warm" if kernels["warm"] else "cold: the first search compiles for about a minute"
     print(f"kernels        {kernels['compiled']} of {kernels['kernels']} compiled, {state}")
     print(
         "\n" + ("no problems" if not problems else "\n".join(f"problem: {problem}" for problem in problems))

@@ -54,7 +54,11 @@ class Watcher:
 
     def __enter__(self) -> Watcher:
         if self.bar is not None:
+            from brightspot.cli.doctor import kernel_cache
+
             self.bar.start()
+            if not kernel_cache(every=False)["warm"]:
+                self._say("brightspot: compiling first, once on this machine, for about a minute")
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
