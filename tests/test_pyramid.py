@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
+from brightspot._kernels.segmentation import paint
 from brightspot.camera import Camera
 from brightspot.finder import SpotFinder
 from brightspot.frame import Frame
@@ -97,6 +99,39 @@ def test_bins_hold_the_mean_of_the_good_pixels():
     assert binned.mask[0, 0]
     assert not binned.mask[0, 1]
     assert binned.image[5, 6] == pytest.approx(frame.image[20:24, 24:28].mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("factor", "corner"), [(4, (0, 0)), (4, (2, 1)), (16, (7, 3))])
+def test_a_bin_with_one_good_saturated_pixel_is_saturated(factor, corner):
+    rng = np.random.default_rng(factor)
+    saturated, mask = rng.random((203, 310)) < 0.01, rng.random((203, 310)) < 0.3
+    frame = replace(flat_frame(shape=(203, 310)), saturated=saturated, mask=mask)
+    binned = coarsen(frame, factor, corner)
+    rows, columns = binned.shape
+    x0, y0 = corner
+    whole = (saturated & ~mask)[y0 : y0 + factor * rows, x0 : x0 + factor * columns]
+    padded = np.zeros((factor * rows, factor * columns), bool)
+    padded[: whole.shape[0], : whole.shape[1]] = whole
+    assert np.array_equal(binned.saturated, padded.reshape(rows, factor, columns, factor).any(axis=(1, 3)))
+
+
+@pytest.mark.parametrize(("factor", "grow", "seed"), [(1, 2, 0), (4, 1, 1), (16, 1, 2)])
+def test_painting_over_equals_a_plain_twin(factor, grow, seed):
+    rng = np.random.default_rng(seed)
+    labels = ndimage.label(ndimage.gaussian_filter(rng.random((40, 50)), 1.5) > 0.52)[0].astype(np.int32)
+    boxes = ndimage.find_objects(labels)
+    box = np.int32([(y.start, x.start, y.stop - 1, x.stop - 1) for y, x in boxes])
+    which = rng.permutation(len(box))[: len(box) // 2]
+    light = rng.random(len(which)).astype(np.float32)
+    image = rng.random((40 * factor + 3, 50 * factor + 5)).astype(np.float32)
+    expected = image.copy()
+    for o, value in zip(which, light, strict=True):
+        near = ndimage.binary_dilation(labels == o + 1, iterations=grow)
+        expected[1 : 1 + 40 * factor, 2 : 2 + 50 * factor][np.kron(near, np.ones((factor, factor), bool))] = (
+            value
+        )
+    paint(image, labels, box, which, light, grow, factor, 2, 1)
+    assert np.array_equal(image, expected)
 
 
 def clumps(spacing: float, diameter: float) -> list[tuple[float, float, float, float]]:
