@@ -699,3 +699,27 @@ def test_a_spot_on_quiet_ground_is_believed():
         table = SpotFinder(polarity="bright")(frame).catalog
         assert np.hypot(table.x_centroid - truth.x, table.y_centroid - truth.y).min() < 0.5
         assert len(table) <= 3
+
+
+@pytest.mark.parametrize("shape", [(64,), (64, 64, 1), (63, 64)])
+def test_arrays_that_do_not_go_together_are_refused(shape):
+    frame = in_memory(blobs(64))
+    with pytest.raises(UsageError, match="the same for all three"):
+        replace(frame, mask=np.zeros(shape, bool))
+    with pytest.raises(UsageError, match="give rows and columns"):
+        Frame("flat", None, *(np.zeros(64, kind) for kind in (np.float32, bool, bool)), "I/F")
+
+
+def test_masks_of_any_kind_are_taken():
+    picture, mask = blobs(256), np.zeros((256, 256), np.uint8)
+    mask[100:120, 30:60] = 255
+    expected = SpotFinder()(in_memory(picture, mask=mask.astype(bool)))
+    found = SpotFinder()(replace(in_memory(picture), mask=np.asfortranarray(mask)))
+    pd.testing.assert_frame_equal(found.catalog, expected.catalog, check_exact=True)
+
+
+def test_a_detection_is_told_in_one_line():
+    detection = SpotFinder()(in_memory(blobs(256)))
+    n_dark = int((detection.catalog.polarity == "dark").sum())
+    assert f"{len(detection.catalog) - n_dark} bright, {n_dark} dark" in repr(detection)
+    assert len(repr(detection)) < 120

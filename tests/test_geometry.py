@@ -273,3 +273,17 @@ def test_mesh_is_exact_at_block_centres():
     assert np.nanmax(np.abs(mesh.mu0 - np.cos(np.radians(ground.incidence_deg)))) < 1e-6
     assert np.nanmax(np.abs(mesh.mu - np.cos(np.radians(ground.emission_deg)))) < 1e-6
     assert np.nanmax(np.abs(mesh.phase_deg - ground.phase_deg)) < 1e-4
+
+
+@pytest.mark.parametrize("up", [1.0, -1.0])
+def test_at_a_pole_the_ground_is_as_beside_it(up):
+    pole = np.array([0.0, 0.0, up])
+    axes = np.array([[1.0, 0.0, 0.0], [0.0, -up, 0.0], -pole])
+    view = geometry.ViewingGeometry(
+        Camera.framing_camera("FC2", 1), (1024, 1024), 5000.0 * pole, np.array([4e8, 1e8, 1e8]), axes
+    )
+    x, y = (float(v) for v in view.project_points(446.0 * pole))
+    at, beside = view.ground(x, y), view.ground(x + 1e-3, y)
+    assert at.latitude_deg == pytest.approx(90.0 * up)
+    assert at.pixel_area_km2 == pytest.approx(beside.pixel_area_km2, rel=1e-4)
+    assert all(np.isfinite(plane).all() for plane in at)

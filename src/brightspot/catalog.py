@@ -121,7 +121,7 @@ COLUMNS = tuple(
         ("scale_source", "", "spice, label, map, limb, user or article"),
         ("diameter_km", "km", "circle of the area above the preset's contrast"),
         ("diameter_halfmax_km", "km", "circle of the area above half the peak excess"),
-        ("diameter_deconvolved_km", "km", "disc that the PSF would widen to diameter_halfmax_km"),
+        ("diameter_deconvolved_km", "km", "disc that looks as wide as diameter_halfmax_km behind the PSF"),
         ("diameter_error_km", "km", "error of diameter_halfmax_km, 1 sigma, scale included"),
         ("diameter_limit_km", "km", "upper limit of the diameter where it is UNRESOLVED"),
         ("diameter_halfmax", "px", "as diameter_halfmax_km, in pixels, foreshortening not removed"),

@@ -94,6 +94,10 @@ class Detection(NamedTuple):
     notes: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
 
+    def __repr__(self) -> str:
+        n, n_dark = len(self.catalog), int((self.catalog["polarity"] == "dark").sum())
+        return f"<Detection of {self.frame.name}: {n - n_dark} bright, {n_dark} dark; see .catalog>"
+
     def outlines(self) -> list[Outline]:
         """Half-maximum outline of each detection, in the catalog's order: see `Outline`."""
         from brightspot.outline import trace_outlines
@@ -126,7 +130,8 @@ class SpotFinder:
     disk_function : str
         Light divided out: akimov, lunar_lambert, lommel_seeliger, lambert or minnaert.
     max_incidence_deg : float
-        No search where the Sun stands lower.
+        No search where the Sun stands lower. Not asked where the view is fitted to the limb: its Sun is known
+        to some degrees only, and what is lit shows.
     max_emission_deg : float
         No search where the camera looks more obliquely.
     """

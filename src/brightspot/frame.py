@@ -41,7 +41,8 @@ class Frame:
     mask : numpy.ndarray
         (rows, columns) bool, True where a pixel says nothing (missing, dead, not finite).
     saturated : numpy.ndarray
-        (rows, columns) bool, True where the value is a lower limit only.
+        (rows, columns) bool, True where the value is a lower limit only; of the shape of image and mask, or a
+        `UsageError` says so.
     unit : str
         One of `UNITS`.
     camera, filter_number, level : str, int, str or None
@@ -91,6 +92,18 @@ class Frame:
     notes: tuple[str, ...] = ()
     orientation_doubtful: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not go together; masks of other types than bool become bool."""
+        shapes = [np.shape(values) for values in (self.image, self.mask, self.saturated)]
+        if len(shapes[0]) != 2 or len(set(shapes)) > 1:
+            told = ", ".join("x".join(map(str, shape)) for shape in shapes)
+            raise UsageError(
+                f"{self.name}: image, mask and saturated have the shapes {told}: give rows and columns, the "
+                "same for all three"
+            )
+        for name in ("mask", "saturated"):
+            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), bool))
+
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
@@ -109,7 +122,7 @@ def without_absurd(frame: Frame) -> Frame:
     """
     image = frame.image
     # Smallest and largest tell whether anything is odd at all: NaN makes both comparisons false.
-    if image.min(initial=0.0) > -ABSURD and image.max(initial=0.0) < ABSURD:
+    if float(image.min(initial=0.0)) > -ABSURD and float(image.max(initial=0.0)) < ABSURD:
         return frame
     absurd = ~(np.abs(image) < ABSURD)
     if not (absurd & ~frame.mask).any():

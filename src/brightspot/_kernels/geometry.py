@@ -406,8 +406,10 @@ def ground(optics, scene, x, y, out):
         wx, wy, wz = wx / size, wy / size, wz / size
         # On the ground: north, east, and toward the Sun.
         flat = np.sqrt(nx * nx + ny * ny)
-        gx, gy, gz = -nz * nx / flat, -nz * ny / flat, flat
-        hx, hy, hz = -ny / flat, nx / flat, 0.0
+        # At a pole all ways lead off it: that of longitude 0 stands for north.
+        lx, ly = (nx / flat, ny / flat) if flat > 0.0 else (1.0, 0.0)
+        gx, gy, gz = -nz * lx, -nz * ly, flat
+        hx, hy, hz = -ly, lx, 0.0
         mu0 = nx * wx + ny * wy + nz * wz
         qx, qy, qz = wx - mu0 * nx, wy - mu0 * ny, wz - mu0 * nz
         depth = slant * focal / length
