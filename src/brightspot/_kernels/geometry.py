@@ -363,19 +363,6 @@ def _image_motion(optics, scene, u, v, depth, kx, ky, kz):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _undistorted(optics, x, y):
-    """Place in the focal plane (mm) where a camera without distortion would have a pixel."""
-    u, v = (x - optics[3]) * optics[1], (y - optics[4]) * optics[2]
-    e1, q = optics[5], np.hypot(u, v)
-    r = q
-    # Distorted radius q = r (1 + E1 r^2). Newton from r = q more than doubles the digits a step.
-    for _ in range(4):
-        r -= (r + e1 * r * r * r - q) / (1.0 + 3.0 * e1 * r * r)
-    shrink = 1.0 / (1.0 + e1 * r * r)
-    return u * shrink, v * shrink
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def ground(optics, scene, x, y, out):
     """The ground under pixels (n,), all in float64; fills ``out`` (17, n), NaN off the body.
 
@@ -387,8 +374,9 @@ def ground(optics, scene, x, y, out):
     tx, ty, tz = sx / ax, sy / ay, sz / az
     outside = tx * tx + ty * ty + tz * tz - 1.0
     for k in range(x.size):
-        u, v = _undistorted(optics, x[k], y[k])
-        focal = optics[0]
+        u, v = (x[k] - optics[3]) * optics[1], (y[k] - optics[4]) * optics[2]
+        shrink = _shrink(optics[5] * (u * u + v * v))
+        u, v, focal = u * shrink, v * shrink, optics[0]
         length = np.sqrt(u * u + v * v + focal * focal)
         dx = (scene[0] * u + scene[3] * v + scene[6] * focal) / length
         dy = (scene[1] * u + scene[4] * v + scene[7] * focal) / length
