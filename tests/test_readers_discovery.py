@@ -340,3 +340,8 @@ def test_real_folder():
     ]
     assert len(items) == 46 and sum(i.reader == "picture" for i in items) == 36
     assert len({i.name for i in items}) == len(items)
+
+
+def test_read_frames_told_a_path_says_what_it_takes():
+    with pytest.raises(UsageError, match="read_frames takes what find_inputs gives, not 'image.png'"):
+        list(read_frames("image.png"))

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from brightspot.errors import BrightspotError, ReadError, UsageError
-from brightspot.readers import LABEL_SUFFIXES, READERS, RUN_RECORD, Input, find_inputs
+from brightspot.readers.inputs import IMAGE_SUFFIXES, LABEL_SUFFIXES, RUN_RECORD, Input, find_inputs
 
 HEAD_BYTES = 4096
 """Of a data file, enough to tell what it is."""
@@ -27,7 +27,7 @@ GREATEST_LABEL_BYTES = 1 << 22
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _TIMES = ("ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "created")
-_IMAGES = frozenset().union(*(reader.suffixes for reader in READERS))
+_IMAGES = frozenset().union(*IMAGE_SUFFIXES.values())
 
 
 class Remote(NamedTuple):
