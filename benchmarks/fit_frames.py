@@ -29,6 +29,9 @@ SHIFTED = 4
 PAIRED = 11
 """In one of so many every spot has a close neighbour."""
 
+FRESH = 3
+"""One in so many shows many fresh craters with bright ejecta on quiet ground, as `on_fresh_ground` has it."""
+
 HELD_BACK = 13
 """One in so many serves the calibration and the fit's record only."""
 
@@ -121,6 +124,8 @@ def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
     if is_smooth(seed):
         scene = on_smooth_ground(scene, rng)
     scene = with_ejecta(with_other_forms(scene, rng), rng)
+    if is_fresh(seed):
+        scene = on_fresh_ground(scene, rng)
     if altitude < 8_000.0 and rng.random() < 0.4:
         scene = replace(scene, random_spot_diameter_px=(8.0, 250.0), random_spots=6)
     if seed % PAIRED == 0:
@@ -173,9 +178,32 @@ def with_ejecta(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Sce
     return scene
 
 
+def on_fresh_ground(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:
+    """The scene with steep fresh craters, most with bright ejecta, on ground with little other relief.
+
+    Light falls as on ground anywhere between what is believed of Ceres and Lambert's. A bright rim in bright
+    ejecta looks most like a spot there: nothing else near it is as bright, and no slope should make as much.
+    """
+    return replace(
+        scene,
+        roughness=float(rng.uniform(0.0, 1.2)),
+        relief_strength=float(rng.uniform(0.9, 1.7)),
+        crater_density=float(np.exp(rng.uniform(*np.log([0.15, 1.5])))),
+        fresh_fraction=float(rng.uniform(0.2, 0.9)),
+        halo_fraction=float(rng.uniform(0.1, 1.0)),
+        disk_function="lunar_lambert",
+        disk_weight=float(rng.uniform(0.5, 1.0)),
+    )
+
+
 def is_smooth(seed: int) -> bool:
     """Whether the frame of a seed shows kinder ground than is believed of Ceres."""
     return seed % OF < SMOOTH
+
+
+def is_fresh(seed: int) -> bool:
+    """Whether the frame of a seed shows many fresh craters on quiet ground."""
+    return seed % FRESH == FRESH - 1
 
 
 def has_many_sizes(seed: int) -> bool:

@@ -1,35 +1,28 @@
 """Refit the judge (``src/brightspot/judge.npz``) to rendered frames.
 
-    python benchmarks/fit_judge.py [--frames 9750] [--kept FOLDER] [--out src/brightspot/judge.npz]
+    python benchmarks/fit_judge.py [--frames 9750] [--kept FOLDER] [--go-on] [--out src/brightspot/judge.npz]
 
-The frames are those of ``fit_frames.py``. Needs scikit-learn, jax and optax (extra ``fit``).
+With ``--go-on`` the present judge keeps its trees and what tells pairs from pieces; its network is fitted on
+from the weights that it has. What is fitted to is drawn by ``fit_frames.py`` and
+``fit_examples.py``. Needs scikit-learn, jax and optax (extra ``fit``).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import pickle
-import zlib
-from concurrent.futures import ProcessPoolExecutor
-from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
 import fit_look
 import numpy as np
-import pandas as pd
-import scoring
-from fit_frames import FEW_DARK, MANY_DARK, fitting_frame, has_many_dark, held_back
+from fit_examples import SLACK, drawn
+from fit_frames import FEW_DARK, MANY_DARK, has_many_dark, held_back
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import average_precision_score
 
-from brightspot.background import Background
 from brightspot.batch.plan import available_cores
-from brightspot.errors import NothingLit
-from brightspot.finder import SpotFinder, mended
-from brightspot.frame import Frame
 from brightspot.judge import (
     CROWD_SHARE,
     FEATURES,
@@ -43,29 +36,21 @@ from brightspot.judge import (
     not_albedo,
     passes_glance,
     score_trees,
-    too_sharp,
     worth_a_look,
     worth_the_network,
 )
-from brightspot.pairs import higher_beside, neighbours, pair_features, pair_patches, second_tops
-from brightspot.pyramid import binnings, coarsen
-from brightspot.segmentation import Segmentation, without_detached
-from brightspot.shading import look_patches
-from brightspot.writers.tables import replacing
+
+JUDGE = Path("src/brightspot/judge.npz")
 
 LOOK_MIRRORED, PAIR_MIRRORED = (1, 2), (1,)
 """Axes along which patches may lie either way: which end of the Sun's line is which is often not known, and
 pairs are shown with the higher top first."""
 
-BRIGHT_EJECTA = 0.15
-"""Excess of halos that are neither spot nor slope in a stretched picture, where no contrast is known."""
-
-EJECTA_WEIGHT = 2.0
-"""Weight of candidates on bright ejecta, which are no spots: half of the frames have fewer of them than the
-renderer's usual ones."""
-
 SCALE_SPREAD = 0.8
 """Standard deviation of the logarithm of the factor by which a frame's scale is changed for the fit."""
+
+ANGLES = ("incidence", "emission")
+"""What the network is not told of some examples, as where the geometry is not known."""
 
 RISING = (
     "contrast_to_texture",
@@ -129,128 +114,6 @@ OTHERS_WEIGHT = {"bright": 1.0, "dark": 0.03}
 Of dark candidates three in a thousand are spots, and a first step from there overshoots: at a weight of 1 the
 glance gave log-odds from -58 to 143, and let 0.6 % of the others pass with 30 % of the spots, for 0.1 %.
 """
-
-SLACK = 1.5
-"""The network is fitted to what fails the trees, or the steps of the judge before, by no more than this."""
-
-
-class Examples(NamedTuple):
-    """Candidates of one frame: features, label (1 spot, 0 not), polarity (1 dark), weight.
-
-    ``fine`` tells which are of the frame itself, not of a binned view; ``looked``, of which candidates there
-    are ``patches``: those that pass, or nearly pass, a glance. ``pairs``, ``pair_patches`` and ``two`` are of
-    tops with a higher one beside them, both on spots: what the functions of these names give, and whether
-    these are two spots.
-    """
-
-    features: np.ndarray
-    label: np.ndarray
-    dark: np.ndarray
-    weight: np.ndarray
-    fine: np.ndarray
-    looked: np.ndarray
-    patches: np.ndarray
-    pairs: np.ndarray
-    pair_patches: np.ndarray
-    two: np.ndarray
-
-
-def examples(frame: Frame, all_truth: pd.DataFrame) -> Examples | None:
-    """Candidates of one frame and what they are; None where nothing is lit."""
-    out = []
-    frame = mended(frame)
-    for factor, corner in binnings(frame.shape):
-        try:
-            background, candidates = SpotFinder().candidates(coarsen(frame, factor, corner), every=True)
-        except NothingLit:
-            break
-        for dark, found, features, _, azimuth in candidates:
-            x, y = in_frame(found.peak_yx, factor, corner)
-            truth = all_truth
-            is_dark = truth["contrast"] < 1.0
-            # Bright ejecta of fresh craters (contrast below 1.25) are decoys where contrast has a meaning.
-            spot = truth["visible"].astype(bool) & truth["is_spot"].astype(bool)
-            truth = truth[(is_dark if dark else ~is_dark) & spot].reset_index(drop=True)
-            strength = np.asarray(np.maximum(truth["contrast"], 1.0 / truth["contrast"]), float)
-            # Neither spot nor slope: too faint to matter, mostly shadowed, or too small here.
-            shadow = np.asarray(truth["shadowed_fraction"], float)
-            vague = (strength < scoring.FAINT_CONTRAST) | (shadow > scoring.MOST_SHADOW)
-            if factor > 1:
-                vague |= scoring.seen_diameter(truth) < 4.0 * factor
-            on_spot = scoring.within(truth[~vague], x, y, factor)
-            label = on_spot.astype(float)
-            neither = scoring.within(truth[vague], x, y, factor)
-            if frame.unit == "display":
-                neither |= scoring.within(bright_ejecta(all_truth), x, y, factor)
-            weight = np.where(~on_spot & neither, 0.0, 1.0)
-            weight[~on_spot & scoring.within(ejecta(all_truth), x, y, factor)] *= EJECTA_WEIGHT
-            if dark and frame.unit == "display":
-                # Behind clipped blacks dark ground looks like a shadow: nothing is learnt of it there.
-                weight[on_spot] = 0.0
-            weight[too_sharp(features)] = 0.0
-            view = factor, corner
-            pairs = pair_examples(background, found, features, azimuth, truth[~vague], view, dark=dark)
-            looked = worth_a_look(features, dark=dark, slack=SLACK) & ~too_sharp(features)
-            looked &= worth_the_network(score_trees(features, dark=dark), dark=dark, slack=SLACK)
-            patches = look_patches(background, found, azimuth, np.flatnonzero(looked), dark=dark)
-            of_all = np.full(len(x), int(dark)), weight, np.full(len(x), factor == 1)
-            out.append(Examples(features, label, *of_all, looked, patches.astype(np.float16), *pairs))
-    return Examples(*(np.concatenate(part) for part in zip(*out, strict=True))) if out else None
-
-
-def in_frame(yx: np.ndarray, factor: int, corner: tuple[int, int]) -> np.ndarray:
-    """X and y in the frame, (2, n), of pixels (n, 2) of a binned view that begins at ``corner`` (x, y)."""
-    return (yx[:, ::-1] * factor + 0.5 * (factor - 1) + np.array(corner)).T
-
-
-def ejecta(truth: pd.DataFrame) -> pd.DataFrame:
-    """Halos of fresh craters."""
-    return truth[~truth["is_spot"].astype(bool)]
-
-
-def bright_ejecta(truth: pd.DataFrame) -> pd.DataFrame:
-    """Halos that a stretched picture may show as bright as what is asked for."""
-    halos = ejecta(truth)
-    return halos[halos["contrast"] > 1.0 + BRIGHT_EJECTA]
-
-
-def pair_examples(
-    background: Background,
-    found: Segmentation,
-    features: np.ndarray,
-    azimuth: np.ndarray,
-    truth: pd.DataFrame,
-    view: tuple[int, tuple[int, int]],
-    *,
-    dark: bool,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tops beside a higher one, both on spots: features, patches, and whether on two.
-
-    Second tops of objects count as one with them where they lie on no spot. ``view``: binning factor and
-    the pixel where the first bin begins.
-    """
-    factor, corner = view
-
-    def spot_at(yx: np.ndarray) -> np.ndarray:
-        if not len(truth):
-            return np.full(len(yx), -1)
-        x, y = in_frame(yx, factor, corner)
-        gap = np.hypot(x[:, None] - np.asarray(truth["x"], float), y[:, None] - np.asarray(truth["y"], float))
-        gap /= 0.5 * np.asarray(truth["diameter_px"], float) + factor
-        return np.where(gap.min(axis=1) <= 1.0, gap.argmin(axis=1), -1)
-
-    spot = spot_at(found.peak_yx)
-    on_spot = np.flatnonzero(spot >= 0)
-    found = without_detached(found, on_spot)
-    higher = higher_beside(found, spot >= 0)
-    beside = np.flatnonzero(higher >= 0)
-    seconds = second_tops(background, found, on_spot if factor == 1 else on_spot[:0], dark=dark)
-    own = spot_at(seconds.place[:, :2])
-    both = neighbours(found, beside, higher[beside]), seconds
-    rows = [pair_features(background, found, features, azimuth, tops, dark=dark) for tops in both]
-    patches = [pair_patches(background, tops, dark=dark).astype(np.float16) for tops in both]
-    two = [spot[beside] != spot[higher[beside]], (own >= 0) & (own != spot[seconds.own])]
-    return np.concatenate(rows), np.concatenate(patches), np.concatenate(two)
 
 
 def export(model: HistGradientBoostingClassifier, shift: float = 0.0) -> dict[str, np.ndarray]:
@@ -380,20 +243,25 @@ class Rows(NamedTuple):
         return self._replace(looked=looked, patches=self.patches[looked[self.looked]])
 
 
-def fit_network(both: dict[str, Rows]) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+def fit_network(
+    both: dict[str, Rows], start: dict[str, np.ndarray] | None
+) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
     """The network, and the log-odds that it gives to each polarity's candidates in frames held back.
 
     One network for both polarities: a dark place is shown with its sign changed, and the network is told. NaN
-    where nothing was looked at.
+    where nothing was looked at. ``start``: weights to go on from.
     """
+    angles = [FEATURES.index(name) for name in ANGLES]
     parts = []
     for polarity, rows in both.items():
         shown = rows.looked & (rows.weight > 0) & ~rows.held
-        told = network_inputs(rows.features[shown], dark=polarity == "dark")
-        patches = rows.patches[shown[rows.looked]]
-        parts.append((patches, told, rows.label[shown], rows.weight[shown]))
-    together = (np.concatenate(part) for part in zip(*parts, strict=True))
-    network = fit_look.train(*together, LOOK_MIRRORED)
+        features, dark = rows.features[shown], polarity == "dark"
+        told = network_inputs(features, dark=dark)
+        features[:, angles] = np.nan
+        less = network_inputs(features, dark=dark)
+        parts.append((rows.patches[shown[rows.looked]], told, rows.label[shown], rows.weight[shown], less))
+    *together, less = (np.concatenate(part) for part in zip(*parts, strict=True))
+    network = fit_look.train(*together, LOOK_MIRRORED, less=less, start=start)
     looks = []
     for polarity, rows in both.items():
         seen = rows.looked & rows.held
@@ -437,70 +305,69 @@ def calibrate(
     return calibrated(score[use], rows.label[use], common[use]), record
 
 
-def kept_frame(seed: int, folder: Path | None) -> tuple[Frame, pd.DataFrame]:
-    """The fit's frame of a seed, from ``folder`` if it was kept there; else rendered, and kept."""
-    path = folder / f"{seed:05d}.z" if folder else None
-    if path and path.exists():
-        return pickle.loads(zlib.decompress(path.read_bytes()))
-    frame = fitting_frame(seed)
-    if path:
-        with replacing(path) as unfinished:
-            unfinished.write_bytes(zlib.compress(pickle.dumps(frame), 1))
-    return frame
+def by_polarity(rows: dict[str, np.ndarray]) -> dict[str, Rows]:
+    """What `drawn` gives, bright and dark."""
+    # The scale is only loosely told, so that none's ground is learnt by heart.
+    factor = np.exp(np.random.default_rng(0).normal(0.0, SCALE_SPREAD, rows["seed"].max() + 1))
+    rows["features"][:, FEATURES.index("pixel_km")] *= factor[rows["seed"]]
+    out = {}
+    for polarity, value in (("bright", 0), ("dark", 1)):
+        use = rows["dark"] == value
+        columns = (rows[name][use] for name in ("features", "label", "weight", "seed", "fine", "looked"))
+        out[polarity] = Rows(*columns, rows["patches"][use[rows["looked"]]])
+    return out
 
 
-def seed_examples(seed: int, folder: Path | None) -> Examples | None:
-    """Examples of the fit's frame of a seed."""
-    return examples(*kept_frame(seed, folder))
-
-
-def drawn(seeds: range, folder: Path | None, workers: int) -> dict[str, np.ndarray]:
-    """Examples of all frames; ``seed`` and ``pair_seed`` tell the frame of each row and pair."""
-    parts: list[tuple[np.ndarray, ...]] = []
-    with ProcessPoolExecutor(workers) as pool:
-        found = pool.map(seed_examples, seeds, repeat(folder), chunksize=4)
-        for s, part in zip(seeds, found, strict=True):
-            if part is not None:
-                parts.append((*part, np.full(len(part.label), s), np.full(len(part.two), s)))
-            if s % 100 == 0:
-                print(f"frame {s} of {seeds[-1]}", flush=True)
-    names = (*Examples._fields, "seed", "pair_seed")
-    return {
-        name: np.concatenate(arrays) for name, arrays in zip(names, zip(*parts, strict=True), strict=True)
+def looked_at(
+    known: dict[str, tuple[Rows, np.ndarray]], start: dict[str, np.ndarray] | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """Network and calibrations, and their record, from candidates worth a look and their trees' log-odds."""
+    arrays, looks = fit_network({polarity: rows for polarity, (rows, _) in known.items()}, start)
+    seeds = np.unique(np.concatenate([rows.seed[~rows.held] for rows, _ in known.values()]))
+    record: dict[str, object] = {
+        "network": {"frames": len(seeds), "last_seed": int(seeds.max()), "went_on": start is not None}
     }
+    for (polarity, rows), look in zip(known.items(), looks, strict=True):
+        model, record[polarity] = calibrate(polarity, *rows, look)
+        arrays |= {f"{polarity}_{name}": array for name, array in model.items()}
+    return arrays, record
 
 
 def fitted(rows: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, object]]:
     """Arrays of the judge's file and the record of the fit, from what `drawn` gives."""
-    # Only loosely told, so that no scale's ground is learnt by heart.
-    factor = np.exp(np.random.default_rng(0).normal(0.0, SCALE_SPREAD, rows["seed"].max() + 1))
-    rows["features"][:, FEATURES.index("pixel_km")] *= factor[rows["seed"]]
     record: dict[str, object] = {
         "frames": len(np.unique(rows["seed"])),
         "first_seed": int(rows["seed"].min()),
         "last_seed": int(rows["seed"].max()),
         "features": list(FEATURES),
     }
-    both, arrays = {}, {}
-    for polarity, value in (("bright", 0), ("dark", 1)):
-        use = rows["dark"] == value
-        columns = (rows[name][use] for name in ("features", "label", "weight", "seed", "fine", "looked"))
-        own = Rows(*columns, rows["patches"][use[rows["looked"]]])
+    known, arrays = {}, {}
+    for polarity, own in by_polarity(rows).items():
         model, trees = fit_judging(polarity, polarity, own, np.arange(MEASURED))
         arrays |= {f"{polarity}_{name}": array for name, array in model.items()}
         model, record[f"glance_{polarity}"], passes = fit_glance(polarity, own)
         near = worth_the_network(trees, dark=polarity == "dark", slack=SLACK)
-        both[polarity] = own.shown(passes & near), trees
+        known[polarity] = own.shown(passes & near), trees
         arrays |= {f"glance_{polarity}_{name}": array for name, array in model.items()}
-    network, looks = fit_network({polarity: rows for polarity, (rows, _) in both.items()})
-    arrays |= network
-    for (polarity, known), look in zip(both.items(), looks, strict=True):
-        model, record[polarity] = calibrate(polarity, *known, look)
-        arrays |= {f"{polarity}_{name}": array for name, array in model.items()}
-    known = (rows[name] for name in ("pairs", "pair_patches", "two", "pair_seed"))
-    pair, record["pair"] = fit_pairs(*known)
-    arrays |= pair
-    return arrays, record
+    network, of_network = looked_at(known)
+    pair, record["pair"] = fit_pairs(*(rows[name] for name in ("pairs", "pair_patches", "two", "pair_seed")))
+    return arrays | network | pair, record | of_network
+
+
+def fitted_on(rows: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """The same, but only the present judge's network is fitted, from the weights that it has."""
+    with np.load(JUDGE) as file:
+        arrays = dict(file)
+    record = json.loads(JUDGE.with_suffix(".json").read_text())
+    start = {name.removeprefix("look_"): arrays[name] for name in arrays if name.startswith("look_")}
+    known = {}
+    for polarity, own in by_polarity(rows).items():
+        dark = polarity == "dark"
+        trees = score_trees(own.features, dark=dark)
+        near = worth_the_network(trees, dark=dark, slack=SLACK)
+        known[polarity] = own.shown(worth_a_look(own.features, dark=dark) & near), trees
+    network, of_network = looked_at(known, start)
+    return arrays | network, record | of_network
 
 
 def main() -> None:
@@ -509,12 +376,13 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--workers", type=int, default=available_cores())
     parser.add_argument("--kept", type=Path, help="folder of frames of this renderer, to go on with (12 GB)")
-    parser.add_argument("--out", type=Path, default=Path("src/brightspot/judge.npz"))
+    parser.add_argument("--go-on", action="store_true", help="fit the present judge's network on")
+    parser.add_argument("--out", type=Path, default=JUDGE)
     args = parser.parse_args()
     if args.kept:
         args.kept.mkdir(parents=True, exist_ok=True)
     rows = drawn(range(args.first, args.first + args.frames), args.kept, args.workers)
-    arrays, record = fitted(rows)
+    arrays, record = (fitted_on if args.go_on else fitted)(rows)
     np.savez_compressed(args.out, **arrays)
     args.out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB")

@@ -16,6 +16,14 @@ HIDDEN = (48, 64, 32)
 EPOCHS = 20
 BATCH = 512
 RATE = 3e-3
+EPOCHS_ON, RATE_ON = 5, 4e-4
+"""The same where a network is fitted on from weights that it has."""
+
+UNTOLD = 0.25
+"""Share of the examples that are shown with less told of them, where there is less to tell: a network that
+always knows the angles takes what no slope does under the renderer's disk function for proof, and other
+ground has another."""
+
 DECAY = 1e-2
 KEPT = 0.7
 """Share of the values between convolutions and matrices that a step of the training keeps."""
@@ -73,22 +81,33 @@ def train(
     label: np.ndarray,
     weight: np.ndarray,
     mirrored: tuple[int, ...],
+    *,
+    less: np.ndarray | None = None,
+    start: dict[str, np.ndarray] | None = None,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """Weights of a network, float16, with the scales of ``told`` (n, m); patches (n, rows, columns).
 
-    Patches are ``mirrored`` at random along these axes: how they lie says nothing.
+    Patches are ``mirrored`` at random along these axes: how they lie says nothing. ``less`` (n, m) is told
+    instead of some examples' ``told``; ``start`` is what `train` gave before, to go on from.
     """
     import jax
     import optax
 
     rng = np.random.default_rng(seed)
-    middle, spread = scales(told)
+    if start is None:
+        middle, spread = scales(told)
+        weights = first_weights(rng, patches.shape[1:], told.shape[1])
+        epochs, rate = EPOCHS, RATE
+    else:
+        weights = {name: array.astype(np.float32) for name, array in start.items()}
+        middle, spread = weights.pop("middle"), weights.pop("spread")
+        epochs, rate = EPOCHS_ON, RATE_ON
     told = scaled(told, middle, spread)
-    weights = first_weights(rng, patches.shape[1:], told.shape[1])
+    less = told if less is None else scaled(less, middle, spread)
     batch_size = min(BATCH, len(label))
     steps = len(label) // batch_size
-    adam = optax.adamw(optax.cosine_decay_schedule(RATE, steps * EPOCHS), weight_decay=DECAY)
+    adam = optax.adamw(optax.cosine_decay_schedule(rate, steps * epochs), weight_decay=DECAY)
     state = adam.init(weights)
 
     def loss(weights, patches, told, label, weight, kept):
@@ -101,7 +120,7 @@ def train(
         return optax.apply_updates(weights, change), state
 
     values = weights["m1"].shape[0]
-    for epoch in range(EPOCHS):
+    for epoch in range(epochs):
         order = rng.permutation(len(label))
         for n in range(steps):
             rows = order[n * batch_size : (n + 1) * batch_size]
@@ -110,9 +129,10 @@ def train(
                 if rng.random() < 0.5:
                     seen = np.flip(seen, axis)
             kept = (rng.random((batch_size, values), np.float32) < KEPT).astype(np.float32) / np.float32(KEPT)
-            batch = seen, told[rows], label[rows].astype(np.float32), weight[rows].astype(np.float32), kept
+            known = np.where(rng.random((batch_size, 1)) < UNTOLD, less[rows], told[rows])
+            batch = seen, known, label[rows].astype(np.float32), weight[rows].astype(np.float32), kept
             weights, state = step(weights, state, *batch)
-        print(f"epoch {epoch + 1} of {EPOCHS}", flush=True)
+        print(f"epoch {epoch + 1} of {epochs}", flush=True)
     out = {name: np.asarray(array).astype(np.float16) for name, array in weights.items()}
     return out | {"middle": middle, "spread": spread}
 

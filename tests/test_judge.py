@@ -161,7 +161,7 @@ def test_more_is_asked_where_many_look_a_little_like_albedo():
     others = np.repeat(place, 200, axis=0)
     others[:, FEATURES.index("look")] = -2.0
     alone, in_a_crowd = albedo_confidence(place), albedo_confidence(np.concatenate([place, others]))
-    assert in_a_crowd[0] < alone[0] - 0.2
+    assert in_a_crowd[0] < alone[0] - 0.15
     # What was not shown to the network says nothing of the ground.
     others[:, FEATURES.index("look")] = np.nan
     assert albedo_confidence(np.concatenate([place, others]))[0] == alone[0]

@@ -158,8 +158,10 @@ def test_frames_of_the_fit_reach_from_plains_to_rough_ground():
     def scenes(seeds: list[int]) -> list[Scene]:
         return [fit_frames.fitting_scene(seed, np.random.default_rng(seed)) for seed in seeds]
 
-    usual = scenes(sorted(set(seeds) - {*smooth, *many})[:60])
-    plains = scenes(smooth[:30])
+    fresh = {s for s in seeds if fit_frames.is_fresh(s)}
+    assert len(fresh) == 333
+    usual = scenes(sorted(set(seeds) - {*smooth, *many, *fresh})[:60])
+    plains = scenes([s for s in smooth if s not in fresh][:30])
     assert max(s.roughness for s in plains) <= 0.8 < 3.0 < max(s.roughness for s in usual)
     assert min(s.roughness for s in plains) == 0.0
     assert {s.random_spots for s in scenes(many[:10])} == {fit_frames.MANY_SIZES}
@@ -168,6 +170,10 @@ def test_frames_of_the_fit_reach_from_plains_to_rough_ground():
     assert min(ejecta) == Scene().halo_contrast[1] == pytest.approx(np.median(ejecta))
     assert 1.4 < max(ejecta) <= fit_frames.BRIGHTEST_EJECTA[1]
     assert min(s.halo_fraction for s in usual) < 0.01
+    quiet = scenes(sorted(fresh)[:30])
+    assert max(s.roughness for s in quiet) <= 1.2 and max(s.halo_fraction for s in quiet) > 0.8
+    assert max(s.fresh_fraction for s in usual) <= 0.4 < 0.8 < max(s.fresh_fraction for s in quiet)
+    assert min(s.disk_weight for s in quiet) < 0.6 and {s.disk_function for s in quiet} == {"lunar_lambert"}
     forms = {s.crater_form for s in usual}
     assert CraterForm() in forms and len(forms) > 15
 
