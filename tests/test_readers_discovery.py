@@ -345,3 +345,11 @@ def test_real_folder():
 def test_read_frames_told_a_path_says_what_it_takes():
     with pytest.raises(UsageError, match=r"takes what find_inputs gives, not 'image\.png'"):
         list(read_frames("image.png"))
+
+
+def test_a_pattern_that_matches_nothing_beside_others_is_named(tmp_path):
+    image = picture(tmp_path / "a.png")
+    typo, glob = str(tmp_path / "typo[1].png"), str(tmp_path / "*.nomatch")
+    assert problems(image, typo, glob) == dict.fromkeys((typo, glob), "matches no image; check the pattern")
+    assert problems(image, str(tmp_path / "*.png")) == {}
+    assert list(find_inputs([typo])) == []

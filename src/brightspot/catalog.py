@@ -123,7 +123,7 @@ COLUMNS = tuple(
         ("diameter_halfmax_km", "km", "circle of the area above half the peak excess"),
         ("diameter_deconvolved_km", "km", "disc that looks as wide as diameter_halfmax_km behind the PSF"),
         ("diameter_error_km", "km", "error of diameter_halfmax_km, 1 sigma, scale included"),
-        ("diameter_limit_km", "km", "upper limit of the diameter where it is UNRESOLVED"),
+        ("diameter_limit_km", "km", "upper limit of the true disc's diameter where it is UNRESOLVED"),
         ("diameter_halfmax", "px", "as diameter_halfmax_km, in pixels, foreshortening not removed"),
         (
             "major_axis_km",

@@ -89,15 +89,28 @@ def find_inputs(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
     if given and all(g.kind == "missing" for g in given):
         raise UsageError(f"no such file or folder: {', '.join(escaped(g.text) for g in given[:5])}")
     prefixes = _prefixes(given)
-    search = _Search()
+    search, vain, anything = _Search(), [], False
     for g in given:
         prefix = prefixes.get(_absolute(g.anchor), "")
         if g.kind == "missing":
-            yield Input(Path(g.text), escaped(g.text), problem="does not exist; check the path")
+            found = iter([_absent(g.text, "does not exist; check the path")])
         elif g.kind == "file":
-            yield from search.file(Path(g.text), prefix)
+            found = search.file(Path(g.text), prefix)
         else:
-            yield from search.folder(Path(g.anchor), prefix, g.pattern)
+            found = search.folder(Path(g.anchor), prefix, g.pattern)
+        for item in found:
+            anything = True
+            yield item
+        if g.kind == "pattern" and not search.matched:
+            vain.append(_absent(g.text, "matches no image; check the pattern"))
+    # Where nothing at all is found, there is one thing to say, and who asked says it.
+    if anything:
+        yield from vain
+
+
+def _absent(text: str, problem: str) -> Input:
+    """The input that stands for an argument which leads to none."""
+    return Input(Path(text), escaped(text), problem=problem)
 
 
 @dataclass(frozen=True)
@@ -162,9 +175,12 @@ class _Search:
     def __init__(self) -> None:
         self.seen: set[int] = set()
         self.listed: tuple[Path | None, list[str]] = (None, [])
+        self.matched = False
+        """Whether the last folder held anything that matched, new or not."""
 
     def folder(self, top: Path, prefix: str, pattern: str) -> Iterator[Input]:
         """Inputs below a folder, those that match a pattern where there is one."""
+        self.matched = False
         wanted = pattern.split("/") if pattern else []
         visited: set[int] = set()
         stack: list[tuple[Path, str]] = [(top, "")]
@@ -190,6 +206,7 @@ class _Search:
             for found in _associate(folder, names):
                 parts = below.split("/")[:-1]
                 if any(_matches([*parts, file.name], wanted) for file in {found.path, *found.files}):
+                    self.matched = True
                     yield from self._new(found, prefix + below)
             deeper = [
                 name for name in folders if _matches([*below.split("/")[:-1], name], wanted, partly=True)
