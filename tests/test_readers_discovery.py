@@ -11,7 +11,7 @@ from PIL import Image
 
 from brightspot import readers
 from brightspot.errors import ReadError, UsageError
-from brightspot.readers import Input, find_inputs, read_frame, read_frames
+from brightspot.readers import Input, find_inputs, inputs, read_frame, read_frames
 
 SHARED = Path(__file__).parents[2] / "shared"
 PIXELS = (np.arange(32 * 40).reshape(32, 40) % 251).astype(np.uint8)
@@ -353,3 +353,19 @@ def test_a_pattern_that_matches_nothing_beside_others_is_named(tmp_path):
     assert problems(image, typo, glob) == dict.fromkeys((typo, glob), "matches no image; check the pattern")
     assert problems(image, str(tmp_path / "*.png")) == {}
     assert list(find_inputs([typo])) == []
+
+
+def test_a_pattern_in_a_folder_that_cannot_be_searched_has_one_line(tmp_path, monkeypatch):
+    image = picture(tmp_path / "a.png")
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    listing = inputs._listing
+
+    def refuse(folder):
+        if folder == locked:
+            raise PermissionError(13, "Permission denied")
+        return listing(folder)
+
+    monkeypatch.setattr(inputs, "_listing", refuse)
+    (problem,) = problems(image, str(locked / "*.png")).values()
+    assert problem.startswith("cannot be searched (Permission denied)")

@@ -77,7 +77,8 @@ def find_inputs(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
     Yields
     ------
     Input
-        In the order given; within a folder its own files by name, then its subfolders.
+        In the order given; within a folder its own files by name, then its subfolders. Patterns that match
+        nothing come last.
 
     Raises
     ------
@@ -176,7 +177,7 @@ class _Search:
         self.seen: set[int] = set()
         self.listed: tuple[Path | None, list[str]] = (None, [])
         self.matched = False
-        """Whether the last folder held anything that matched, new or not."""
+        """Whether the last folder held anything that matched, new or not, or could not be searched."""
 
     def folder(self, top: Path, prefix: str, pattern: str) -> Iterator[Input]:
         """Inputs below a folder, those that match a pattern where there is one."""
@@ -191,6 +192,7 @@ class _Search:
                 identity = _identity(folder)
                 names, folders = _listing(folder)
             except OSError as error:
+                self.matched = True
                 yield _input(
                     folder, where, problem=f"cannot be searched ({error.strerror}); change its access rights"
                 )
