@@ -535,7 +535,7 @@ def broken_files(folder):
         "NOISE.IMG": (bytes(range(256)) * 50, "no label"),
         "CUT.IMG": (short, "cut off", "100 bytes", "2 of 32 lines"),
         "HEAD.IMG": (whole[: 12 * RECORD], "cut off", "32 of 32 lines"),
-        "HALF_LABEL.IMG": (whole[:700], ""),
+        "HALF_LABEL.IMG": (whole[:700], "cut off inside its label"),
         "BAD.FIT": (b"SIMPLE  =                    T" + b" " * 5000, "END"),
         "ZERO.IMG": (whole[: 13 * RECORD] + b"\0" * 5120, "all-zero"),
     }

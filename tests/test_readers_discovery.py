@@ -355,6 +355,14 @@ def test_a_pattern_that_matches_nothing_beside_others_is_named(tmp_path):
     assert list(find_inputs([typo])) == []
 
 
+def test_a_folder_without_images_beside_others_is_named(tmp_path):
+    image, empty, within = picture(tmp_path / "a" / "a.png"), tmp_path / "empty", tmp_path / "a"
+    empty.mkdir()
+    assert problems(image, str(empty)) == {str(empty): "holds no image; check the path"}
+    assert problems(image, str(within)) == {}
+    assert list(find_inputs([str(empty)])) == []
+
+
 def test_a_pattern_in_a_folder_that_cannot_be_searched_has_one_line(tmp_path, monkeypatch):
     image = picture(tmp_path / "a.png")
     locked = tmp_path / "locked"

@@ -33,6 +33,11 @@ RUN_RECORD = "run.json"
 KINDS = "PDS3 .IMG and .LBL, FITS, PDS4 .xml, PNG, JPEG, TIFF, GIF"
 """What is read, in words."""
 
+_IN_VAIN = {
+    "folder": "holds no image; check the path",
+    "pattern": "matches no image; check the pattern",
+}
+
 _READER_OF = {suffix: reader for reader, suffixes in IMAGE_SUFFIXES.items() for suffix in suffixes}
 
 
@@ -77,8 +82,8 @@ def find_inputs(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
     Yields
     ------
     Input
-        In the order given; within a folder its own files by name, then its subfolders. Patterns that match
-        nothing come last.
+        In the order given; within a folder its own files by name, then its subfolders. Folders and patterns
+        that lead to nothing come last.
 
     Raises
     ------
@@ -102,8 +107,8 @@ def find_inputs(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
         for item in found:
             anything = True
             yield item
-        if g.kind == "pattern" and not search.matched:
-            vain.append(_absent(g.text, "matches no image; check the pattern"))
+        if g.kind in _IN_VAIN and not search.matched:
+            vain.append(_absent(g.text, _IN_VAIN[g.kind]))
     # Where nothing at all is found, there is one thing to say, and who asked says it.
     if anything:
         yield from vain
@@ -202,6 +207,7 @@ class _Search:
             visited.add(identity)
             if RUN_RECORD in names:
                 if not below and not wanted:
+                    self.matched = True
                     problem = f"is a results folder (it holds {RUN_RECORD}); give the folder of the images"
                     yield _input(folder, where, problem=problem)
                 continue

@@ -116,6 +116,11 @@ def label_text(start: bytes) -> str:
     return (start[: end.end()] if end else start).decode("latin-1")
 
 
+def is_ended(text: str) -> bool:
+    """Whether a label's text has its END statement."""
+    return re.search(r"\n[ \t]*END\s*\Z", text) is not None
+
+
 def pointers(text: str) -> dict[str, str]:
     """Object pointers of a PDS3 label, ``{"IMAGE": '("NAME.IMG", 5)', ...}``.
 
