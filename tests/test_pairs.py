@@ -334,6 +334,7 @@ def test_without_a_whole_nothing_is_joined(monkeypatch):
 
 
 def test_a_piece_belongs_to_a_believed_higher_one_that_it_meets_or_that_is_near(monkeypatch):
+    monkeypatch.setattr(station, "REACH", 2.0)
     monkeypatch.setattr(segmentation, "SADDLE_DEPTH_SHARE", 0.1)
     _, found = ridge_of_three()
     assert higher_beside(found, np.ones(4, bool)).tolist() == [-1, 0, 1, -1]
@@ -349,6 +350,7 @@ def test_a_piece_belongs_to_a_believed_higher_one_that_it_meets_or_that_is_near(
 
 
 def test_what_is_not_believed_or_two_stays_apart(monkeypatch):
+    monkeypatch.setattr(station, "REACH", 2.0)
     monkeypatch.setattr(segmentation, "SADDLE_DEPTH_SHARE", 0.1)
     background, found = ridge_of_three()
     features = np.full((4, len(FEATURES)), 0.5, np.float32)
@@ -359,22 +361,26 @@ def test_what_is_not_believed_or_two_stays_apart(monkeypatch):
         (nothing, nothing),
     ):
         monkeypatch.setattr(station, "are_two", lambda rows, patches, two=two: two[: len(rows)])
-        same, own, whole, origin = settle_places(
+        same, own, pieces, origin = settle_places(
             background, found, features, np.full(4, np.nan), believed, dark=False, parting=False
         )
-        assert whole.all()
+        assert pieces.tolist() == [1, 1, 1, 1]
         assert origin.tolist() == [0, 1, 2, 3]
         np.testing.assert_array_equal(same.labels, found.labels)
         np.testing.assert_array_equal(same.saddle, found.saddle)
         np.testing.assert_array_equal(own, features)
     monkeypatch.setattr(station, "are_two", lambda rows, patches: np.zeros(len(rows), bool))
-    _, _, whole, _ = settle_places(
+    joined, _, pieces, _ = settle_places(
         background, found, features, np.full(4, np.nan), everything, dark=False, parting=True
     )
-    assert whole.tolist() == [True, False, False, True]
+    assert (pieces > 0).tolist() == [True, False, False, True]
+    apart = np.bincount(ndimage.label(joined.labels == 1, np.ones((3, 3)))[0].ravel())[1:]
+    assert len(apart) > 1
+    assert pieces[[0, 3]] == pytest.approx([apart.sum() / apart.max(), 1.0])
 
 
 def test_what_has_been_joined_reaches_farther(monkeypatch):
+    monkeypatch.setattr(station, "REACH", 2.0)
     picture = 1.0 + 2.0 * disc(40, 64, 3.0) + 1.8 * disc(50, 64, 3.0) + 1.5 * disc(40, 75, 2.2)
     background, found, features = objects_of(ndimage.gaussian_filter(picture, 0.6))
     believed = found.peak > 0.7
@@ -383,9 +389,9 @@ def test_what_has_been_joined_reaches_farther(monkeypatch):
     assert first[believed].tolist() == [-1, 0, -1]  # the third is beyond two sums of radii
     asked = []
     monkeypatch.setattr(station, "are_two", lambda rows, patches: asked.append(len(rows)) or rows[:, 0] > 2)
-    same, _, whole, _ = settle_places(
+    same, _, pieces, _ = settle_places(
         background, found, features, np.full(len(believed), np.nan), believed, dark=False, parting=False
     )
     assert asked == [1, 1, 0]
-    assert whole[believed].tolist() == [True, False, False]
+    assert (pieces[believed] > 0).tolist() == [True, False, False]
     assert same.labels[75, 40] == same.labels[64, 50] == same.labels[64, 40] == 1

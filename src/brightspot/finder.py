@@ -383,13 +383,13 @@ class SpotFinder:
         large = found.n_pixels * factor**2 >= self.n_pixels
         believed = large & (confidence >= BELIEVED)
         # What runs together in a binned view is apart in the frame itself.
-        found, features, whole, origin = settle_places(
+        found, features, pieces, origin = settle_places(
             background, found, features, azimuth, believed, dark=dark, parting=factor == 1
         )
         confidence = confidence[origin]
         large = found.n_pixels * factor**2 >= self.n_pixels
         good = large if self.keep_all else large & (confidence >= min(self.min_confidence, BELIEVED))
-        chosen = np.flatnonzero(good & whole)
+        chosen = np.flatnonzero(good & (pieces > 0))
         if len(chosen) == 0:
             return None
         ends = self._end_of_footprint(frame, background, found, dark=dark)
@@ -405,6 +405,7 @@ class SpotFinder:
         meets_preset = self._meets_preset(rows, dark=dark)
         rows["_trust"] = np.where(meets_preset, np.minimum(confidence[chosen], BELIEVED), 0.0)
         rows["_believed"] = rows["_trust"] == BELIEVED
+        rows["_pieces"] = pieces[chosen]
         passes = np.ones(len(chosen), bool) if self.keep_all else meets_preset
         if factor > 1:
             passes &= rows["diameter_halfmax"] >= LEAST_COARSE_WIDTH

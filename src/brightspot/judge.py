@@ -131,14 +131,14 @@ and gave log-odds of 0 to 1, 83 in 100 were spots where the crowds are smallest 
 PAIR_TREES_SHARE = 0.5
 """Weight of the trees' log-odds beside the network's, for pairs.
 
-On frames held back 0, 0.25 and 0.5 differ by 0.002 of average precision, 1 costs 0.005.
+On frames held back 0 to 1 differ by 0.002 of average precision; 0.5 is best.
 """
 
 LEAST_PARTED = 0.0
 """Log-odds above which a top is a place of its own beside a higher one.
 
-On frames held back (921 pairs, some 46,000 pieces; frames with paired spots only count by their share of all)
-709 pairs and 64 pieces pass at -0.5, 688 and 40 here, 677 and 32 at 0.5; of the trees alone 574 and 107.
+On frames held back (760 pairs of places, some 14,000 of pieces) 661 places and 33 pieces pass at -0.5, 651
+and 24 here, 642 and 16 at 0.5; of the trees alone 589 and 54.
 """
 
 

@@ -40,6 +40,9 @@ SMALLER_PIECES, PIECES_SHARE = 2, 0.05
 """A coarse footprint is a torn deposit where so many finer spots beside the largest one fill so much of it: a
 neighbour comes alone, and small spots on a bright floor fill little of it."""
 
+SEVERAL = 1.5
+"""So many pieces make a torn place; one joined of several counts for its pixels over those of the largest."""
+
 AROUND = 0.75
 """Distance from a coarse footprint's centre, in its diameters, up to which finer spots have to do with it."""
 
@@ -267,7 +270,8 @@ def _are_pieces(old: Part, part: Part, k: int, which: np.ndarray, ratio: np.ndar
     strength = np.abs(np.log(np.maximum(ratio, 1e-3)))
     alike = strength[on_it][None, :] > strength[which][:, None] - np.log(DISTINCT)
     filled = alike @ (old.rows["diameter_halfmax"][on_it] / part.rows["diameter_halfmax"][k]) ** 2
-    return (old.rows["elongation"][which] > ROUND) & (alike.sum(axis=1) > 1) & (filled >= PIECES_SHARE)
+    several = alike @ old.rows["_pieces"][on_it] >= SEVERAL
+    return (old.rows["elongation"][which] > ROUND) & several & (filled >= PIECES_SHARE)
 
 
 def numbered(parts: list[Part], number: np.ndarray) -> list[Part]:
