@@ -343,7 +343,7 @@ def test_real_folder():
 
 
 def test_read_frames_told_a_path_says_what_it_takes():
-    with pytest.raises(UsageError, match=r"takes what find_inputs gives, not 'image\.png'"):
+    with pytest.raises(UsageError, match=r"takes one Input of find_inputs, not 'image\.png'"):
         list(read_frames("image.png"))
 
 

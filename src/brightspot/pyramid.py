@@ -248,9 +248,8 @@ def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
         near = _gap(old, part, k) < AROUND * rows["diameter_halfmax"][k] + 4.0 * part.factor
         # inside: against the footprint; beside: against the surroundings at the coarse level
         against = np.where(_inside(old, part, k), rows["contrast"][k], 1.0)
-        share = ratio / against
         rival = rows["_trust"][k] >= old.rows["_trust"]
-        distinct = np.where(bright, share > DISTINCT, share < 1.0 / DISTINCT)
+        distinct = np.where(bright, ratio > DISTINCT * against, DISTINCT * ratio < against)
         beside = np.flatnonzero(near)
         distinct[beside] &= ~_are_pieces(old, part, k, beside, ratio)
         keep &= ~near | ~rival | distinct

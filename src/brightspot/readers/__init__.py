@@ -40,7 +40,7 @@ def read_frames(item: Input) -> Iterator[Frame]:
     """
     if not isinstance(item, Input):
         text = escaped(repr(item))[:100]
-        raise UsageError(f"read_frames takes what find_inputs gives, not {text}; read_frame takes a path")
+        raise UsageError(f"read_frames takes one Input of find_inputs, not {text}; read_frame takes a path")
     if item.problem is not None or item.reader is None:
         raise ReadError(f"{item.name} {item.problem or f'is not an image that is read ({KINDS})'}")
     try:
