@@ -144,7 +144,7 @@ def pair_examples(
     spot = spot_at(found.peak_yx)
     on_spot = np.flatnonzero(spot >= 0)
     found = without_detached(found, on_spot)
-    higher = higher_beside(found, spot >= 0)
+    higher = higher_beside(found, spot >= 0, binned=factor > 1)
     beside = np.flatnonzero(higher >= 0)
     seconds = second_tops(background, found, on_spot if factor == 1 else on_spot[:0], dark=dark)
     own = spot_at(seconds.place[:, :2])

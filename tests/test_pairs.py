@@ -334,19 +334,19 @@ def test_without_a_whole_nothing_is_joined(monkeypatch):
 
 
 def test_a_piece_belongs_to_a_believed_higher_one_that_it_meets_or_that_is_near(monkeypatch):
-    monkeypatch.setattr(station, "REACH", 2.0)
     monkeypatch.setattr(segmentation, "SADDLE_DEPTH_SHARE", 0.1)
     _, found = ridge_of_three()
-    assert higher_beside(found, np.ones(4, bool)).tolist() == [-1, 0, 1, -1]
+    assert higher_beside(found, np.ones(4, bool), binned=True).tolist() == [-1, 0, 1, -1]
     # The one between them is a wall: the third is too far from the first, and nearer if that is wider.
     wall = np.array([True, False, True, True])
-    assert higher_beside(found, wall).tolist() == [-1, -1, -1, -1]
+    assert higher_beside(found, wall, binned=True).tolist() == [-1, -1, -1, -1]
+    assert higher_beside(found, wall, binned=False).tolist() == [-1, -1, 0, 2]
     wide = found._replace(n_pixels=4 * found.n_pixels)
-    assert higher_beside(wide, wall).tolist() == [-1, -1, 0, 2]
+    assert higher_beside(wide, wall, binned=True).tolist() == [-1, -1, 0, 2]
     tops = neighbours(wide, np.array([1, 2]), np.array([0, 0]))
     assert tops.saddle[0] == pytest.approx(found.saddle[1] / found.peak[1])
     assert tops.saddle[1] == 0.0  # never met
-    assert higher_beside(found, np.zeros(4, bool)).tolist() == [-1, -1, -1, -1]
+    assert higher_beside(found, np.zeros(4, bool), binned=True).tolist() == [-1, -1, -1, -1]
 
 
 def test_what_is_not_believed_or_two_stays_apart(monkeypatch):
@@ -380,12 +380,11 @@ def test_what_is_not_believed_or_two_stays_apart(monkeypatch):
 
 
 def test_what_has_been_joined_reaches_farther(monkeypatch):
-    monkeypatch.setattr(station, "REACH", 2.0)
     picture = 1.0 + 2.0 * disc(40, 64, 3.0) + 1.8 * disc(50, 64, 3.0) + 1.5 * disc(40, 75, 2.2)
     background, found, features = objects_of(ndimage.gaussian_filter(picture, 0.6))
     believed = found.peak > 0.7
     assert believed.sum() == 3
-    first = higher_beside(found, believed)
+    first = higher_beside(found, believed, binned=True)
     assert first[believed].tolist() == [-1, 0, -1]  # the third is beyond two sums of radii
     asked = []
     monkeypatch.setattr(station, "are_two", lambda rows, patches: asked.append(len(rows)) or rows[:, 0] > 2)

@@ -186,6 +186,16 @@ def test_three_neighbours_stay_three_places():
     assert len(found) == 3
 
 
+@pytest.mark.parametrize("spacing", [28.0, 36.0])
+def test_nine_places_in_rows_stay_nine(spacing):
+    """A binned view, in which each is four bins wide, does not join what the frame itself shows apart."""
+    discs = [(500.0 + spacing * i, 500.0 + spacing * j, 17.0, 2.0) for i in range(3) for j in range(3)]
+    found = SpotFinder(polarity="bright")(flat_frame(*discs)).catalog
+    assert len(found) == 9
+    for x, y, *_ in discs:
+        assert nearest(found, x, y)[1] < 1.0
+
+
 @pytest.mark.parametrize(("diameter", "side"), [(18.0, 4.0), (22.0, 2.2)])
 def test_a_place_with_its_peak_on_the_rim_is_told_once(diameter, side):
     """The bins show less than half maximum where the finer view has the peak."""

@@ -75,7 +75,8 @@ class Detection(NamedTuple):
     catalog : pandas.DataFrame
         One row per spot; columns as in ``brightspot.COLUMNS``.
     segmentation : numpy.ndarray
-        (rows, columns) int32: the ``detection_id`` whose footprint a pixel belongs to; 0 = none.
+        (rows, columns) int32: the ``detection_id`` whose footprint a pixel belongs to; 0 = none. Footprints
+        of finer views lie on top, so a wide place may show fewer pixels than its ``n_pixels``.
     background : brightspot.background.Background
         Level, scatter and the levelled image.
     finder : SpotFinder

@@ -34,6 +34,9 @@ REACH = 3.5
 small spots on a wide floor meet at a saddle too. Of the neighbours on deposits of the fit's frames that are
 farther apart than 2 seven in eight are pieces."""
 
+REACH_BINNED = 2.0
+"""The same in a binned view: what the frame itself shows apart is only a few bins wide there."""
+
 MARGIN = 4
 """Pixels around an object's footprint in which a second top may lie."""
 
@@ -114,7 +117,7 @@ def settle_places(
         return found, features, np.ones(n), np.arange(n)
     root, joins = np.arange(n), True
     while joins:  # what has been joined is wider, and may reach others
-        higher = higher_beside(found, believed & (root == np.arange(n)))
+        higher = higher_beside(found, believed & (root == np.arange(n)), binned=not parting)
         beside = np.flatnonzero(higher >= 0)
         higher[beside[decide(neighbours(found, beside, higher[beside]))]] = -1
         found, joined = merge_pieces(found, higher, background.smooth, dark=dark)
@@ -139,7 +142,7 @@ def over_largest_piece(found: Segmentation, o: int) -> float:
     return float(found.n_pixels[o] / np.bincount(piece[piece > 0]).max())
 
 
-def higher_beside(found: Segmentation, believed: np.ndarray) -> np.ndarray:
+def higher_beside(found: Segmentation, believed: np.ndarray, *, binned: bool) -> np.ndarray:
     """The believed object that each believed one may be a piece of.
 
     Parameters
@@ -148,6 +151,8 @@ def higher_beside(found: Segmentation, believed: np.ndarray) -> np.ndarray:
         The objects, from the highest peak down.
     believed : numpy.ndarray
         (n,) bool.
+    binned : bool
+        These are objects of a binned view.
 
     Returns
     -------
@@ -162,7 +167,8 @@ def higher_beside(found: Segmentation, believed: np.ndarray) -> np.ndarray:
     place[which] = np.arange(len(which))
     radius = np.sqrt(found.n_pixels[which] / np.pi)
     nearest = np.empty(len(which), np.int64)
-    kernels.find_higher(found.peak_yx[which], radius, place[found.neighbour[which]], REACH, nearest)
+    reach = REACH_BINNED if binned else REACH
+    kernels.find_higher(found.peak_yx[which], radius, place[found.neighbour[which]], reach, nearest)
     out = np.full(len(believed), -1)
     out[which] = np.append(which, -1)[nearest]
     return out

@@ -163,6 +163,8 @@ def peek(path: Path) -> Peek:
         return Peek("pds3", problem=str(error))
     images = [name for name in found if is_image_name(name)]
     if not images and not re.search(r"^[ \t]*OBJECT[ \t]*=[ \t]*(\w+_)?IMAGE[ \t]*\r?$", text, re.M | re.I):
+        if not is_ended(text):
+            return Peek("pds3", problem="is cut off inside its label; fetch it again")
         return Peek("other")
     images.sort(key=lambda name: name != "IMAGE")
     names = [pointed for name in images if (pointed := _file_in(found[name]))]
