@@ -123,7 +123,9 @@ def settle_places(
         found, joined = merge_pieces(found, higher, background.smooth, dark=dark)
         root, joins = joined[root], bool((higher >= 0).any())
     joined = np.bincount(root, minlength=n)
-    pieces = np.array([over_largest_piece(found, o) if k > 1 else k for o, k in enumerate(joined)], float)
+    pieces = joined.astype(float)
+    for o in np.flatnonzero(joined > 1).tolist():
+        pieces[o] = over_largest_piece(found, o)
     if not parting:
         return found, features, pieces, np.arange(n)
     tops = second_tops(background, found, np.flatnonzero(believed & (joined == 1)), dark=dark)
