@@ -355,6 +355,13 @@ def test_a_pattern_that_matches_nothing_beside_others_is_named(tmp_path):
     assert list(find_inputs([typo])) == []
 
 
+def test_a_label_cut_off_before_its_image_is_named(tmp_path):
+    whole = "PDS_VERSION_ID = PDS3\r\nOBJECT = TABLE\r\nEND_OBJECT = TABLE\r\nEND\r\n"
+    (tmp_path / "other.lbl").write_text(whole)
+    (tmp_path / "cut.lbl").write_text(whole[:40])
+    assert problems(str(tmp_path)) == {"cut.lbl": "is cut off inside its label; fetch it again"}
+
+
 def test_a_folder_without_images_beside_others_is_named(tmp_path):
     image, empty, within = picture(tmp_path / "a" / "a.png"), tmp_path / "empty", tmp_path / "a"
     empty.mkdir()
