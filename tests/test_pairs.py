@@ -362,7 +362,7 @@ def test_what_is_not_believed_or_two_stays_apart(monkeypatch):
     ):
         monkeypatch.setattr(station, "are_two", lambda rows, patches, two=two: two[: len(rows)])
         same, own, pieces, origin = settle_places(
-            background, found, features, np.full(4, np.nan), believed, dark=False, parting=False
+            background, found, features, np.full(4, np.nan), believed, dark=False, binned=True
         )
         assert pieces.tolist() == [1, 1, 1, 1]
         assert origin.tolist() == [0, 1, 2, 3]
@@ -371,7 +371,7 @@ def test_what_is_not_believed_or_two_stays_apart(monkeypatch):
         np.testing.assert_array_equal(own, features)
     monkeypatch.setattr(station, "are_two", lambda rows, patches: np.zeros(len(rows), bool))
     joined, _, pieces, _ = settle_places(
-        background, found, features, np.full(4, np.nan), everything, dark=False, parting=True
+        background, found, features, np.full(4, np.nan), everything, dark=False, binned=False
     )
     assert (pieces > 0).tolist() == [True, False, False, True]
     apart = np.bincount(ndimage.label(joined.labels == 1, np.ones((3, 3)))[0].ravel())[1:]
@@ -389,7 +389,7 @@ def test_what_has_been_joined_reaches_farther(monkeypatch):
     asked = []
     monkeypatch.setattr(station, "are_two", lambda rows, patches: asked.append(len(rows)) or rows[:, 0] > 2)
     same, _, pieces, _ = settle_places(
-        background, found, features, np.full(len(believed), np.nan), believed, dark=False, parting=False
+        background, found, features, np.full(len(believed), np.nan), believed, dark=False, binned=True
     )
     assert asked == [1, 1, 0]
     assert (pieces[believed] > 0).tolist() == [True, False, False]

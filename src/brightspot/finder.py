@@ -383,9 +383,8 @@ class SpotFinder:
         found = without_detached(found, np.flatnonzero(confidence > 0.0))
         large = found.n_pixels * factor**2 >= self.n_pixels
         believed = large & (confidence >= BELIEVED)
-        # What runs together in a binned view is apart in the frame itself.
         found, features, pieces, origin = settle_places(
-            background, found, features, azimuth, believed, dark=dark, parting=factor == 1
+            background, found, features, azimuth, believed, dark=dark, binned=factor > 1
         )
         confidence = confidence[origin]
         large = found.n_pixels * factor**2 >= self.n_pixels

@@ -81,7 +81,7 @@ def settle_places(
     believed: np.ndarray,
     *,
     dark: bool,
-    parting: bool,
+    binned: bool,
 ) -> tuple[Segmentation, np.ndarray, np.ndarray, np.ndarray]:
     """Join the pieces of deposits, and part places that run into each other.
 
@@ -97,8 +97,9 @@ def settle_places(
         (n,) bool, which objects are taken for albedo.
     dark : bool
         The objects are darker than their surroundings.
-    parting : bool
-        Look for second tops.
+    binned : bool
+        These are objects of a binned view: what runs together there is apart in the frame itself, so nothing
+        is parted, and only what is near is joined.
 
     Returns
     -------
@@ -117,7 +118,7 @@ def settle_places(
         return found, features, np.ones(n), np.arange(n)
     root, joins = np.arange(n), True
     while joins:  # what has been joined is wider, and may reach others
-        higher = higher_beside(found, believed & (root == np.arange(n)), binned=not parting)
+        higher = higher_beside(found, believed & (root == np.arange(n)), binned=binned)
         beside = np.flatnonzero(higher >= 0)
         higher[beside[decide(neighbours(found, beside, higher[beside]))]] = -1
         found, joined = merge_pieces(found, higher, background.smooth, dark=dark)
@@ -126,7 +127,7 @@ def settle_places(
     pieces = joined.astype(float)
     for o in np.flatnonzero(joined > 1).tolist():
         pieces[o] = over_largest_piece(found, o)
-    if not parting:
+    if binned:
         return found, features, pieces, np.arange(n)
     tops = second_tops(background, found, np.flatnonzero(believed & (joined == 1)), dark=dark)
     two = decide(tops)

@@ -31,6 +31,9 @@ MAX_BRACKETS = 1024
 MAX_KEY = 80
 """Longest keyword whose meaning is looked at; those of PDS3 end at 30 characters, those of PDS4 at 255."""
 
+CUT_OFF = "is cut off inside its label; fetch it again"
+"""Refusal of a label that ends before it comes to an image."""
+
 AU_KM = 149597870.7
 """Astronomical unit in km (IAU 2012 resolution B2)."""
 
@@ -53,6 +56,7 @@ _POINTER = re.compile(
     r'(\([^()]{0,500}\)|"[^"\n]{0,300}"|[^\s"()/<]{1,200}(?:[ \t]*<\w{1,20}>)?)',
     re.MULTILINE,
 )
+_END = re.compile(r"\n[ \t]*END[ \t]*(\r|\n|\Z)")
 _QUANTITY = re.compile(r"\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*<([^<>]{0,60})>\s*\Z")
 _FITS_ALIASES = {
     "INSTRUME": "INSTRUMENT_ID",
@@ -112,13 +116,14 @@ def kind_of(start: bytes) -> str:
 
 def label_text(start: bytes) -> str:
     """The label at the beginning of a file, up to its END statement."""
-    end = re.search(rb"\n[ \t]*END[ \t]*(\r|\n|\Z)", start)
-    return (start[: end.end()] if end else start).decode("latin-1")
+    text = start.decode("latin-1")
+    end = _END.search(text)
+    return text[: end.end()] if end else text
 
 
 def is_ended(text: str) -> bool:
     """Whether a label's text has its END statement."""
-    return re.search(r"\n[ \t]*END\s*\Z", text) is not None
+    return _END.search(text) is not None
 
 
 def pointers(text: str) -> dict[str, str]:
@@ -164,7 +169,7 @@ def peek(path: Path) -> Peek:
     images = [name for name in found if is_image_name(name)]
     if not images and not re.search(r"^[ \t]*OBJECT[ \t]*=[ \t]*(\w+_)?IMAGE[ \t]*\r?$", text, re.M | re.I):
         if not is_ended(text):
-            return Peek("pds3", problem="is cut off inside its label; fetch it again")
+            return Peek("pds3", problem=CUT_OFF)
         return Peek("other")
     images.sort(key=lambda name: name != "IMAGE")
     names = [pointed for name in images if (pointed := _file_in(found[name]))]

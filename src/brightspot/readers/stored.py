@@ -112,7 +112,7 @@ def _read_pds3(path: Path, data_path: Path) -> Stored:
     }
     if not objects:
         if not labels.is_ended(text):
-            raise ReadError("is cut off inside its label; fetch it again")
+            raise ReadError(labels.CUT_OFF)
         raise ReadError("has a label that describes no IMAGE object; give the label of an image")
     sizes = {
         key: labels.whole(block, "LINES") * labels.whole(block, "LINE_SAMPLES")
