@@ -23,6 +23,7 @@ from pathlib import Path  # noqa: E402
 
 import cv2  # noqa: E402
 import pandas as pd  # noqa: E402
+import scoring  # noqa: E402
 from contest import frames, plots, running, tables, timing, trees, tuning  # noqa: E402
 from contest.finders import PEERS  # noqa: E402
 from readme_figures import fill  # noqa: E402
@@ -75,8 +76,9 @@ def show(out: Path, *, readme: bool) -> None:
     table = tables.summary(pd.read_csv(out / "peers_frames.csv"))
     table.round(4).to_csv(out / "peers.csv", index=False)
     tables.searches().to_csv(out / "peers_tuning.csv", index=False)
-    hard = tables.hard_spots(pd.read_csv(out / "peers_spots.csv"))
-    hard.round(4).to_csv(out / "peers_hard_spots.csv", index=False)
+    fates = pd.read_csv(out / "peers_spots.csv")
+    tables.hard_spots(fates).round(4).to_csv(out / "peers_hard_spots.csv", index=False)
+    scoring.recalls(fates).round(4).to_csv(out / "peers_recalls.csv", index=False)
     calibrated = tables.calibration(pd.read_csv(out / "confidences.csv"))
     calibrated.round(4).to_csv(out / "calibration.csv", index=False)
     ms = None
@@ -84,7 +86,7 @@ def show(out: Path, *, readme: bool) -> None:
         ms = tables.milliseconds(pd.read_csv(out / "peers_timing.csv"))
         for what, ratio in tables.ratios(ms).items():
             print(f"{what}: {ratio:.2f}")
-    part = tables.readme_part(table, ms, calibrated, hard, pd.read_csv(out / "dark_spots.csv"))
+    part = tables.readme_part(table, ms, calibrated, fates, pd.read_csv(out / "dark_spots.csv"))
     print(part, flush=True)
     for path in plots.draw(out, table, ms, calibrated):
         print(path)

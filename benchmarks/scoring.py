@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,13 @@ GREATEST_EMISSION_DEG = 70.0
 GREATEST_SHADOW = 0.3
 FAINT_CONTRAST, MOST_SHADOW = 1.2, 0.5
 """Spots fainter or more in shadow than this say nothing about a confidence."""
+
+KINDS = {
+    "contrast": (LEAST_CONTRAST, 1.5, 2.0, np.inf),
+    "diameter_px": (LEAST_DIAMETER, 4.0, 10.0, np.inf),
+    "incidence_deg": (0.0, 50.0, 60.0, GREATEST_INCIDENCE_DEG),
+}
+"""Where the spots asked for are parted to show what is found of which."""
 
 
 class Score(NamedTuple):
@@ -96,17 +104,14 @@ def within(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray, margin: float = 1.
 
 
 def vague(truth: pd.DataFrame) -> np.ndarray:
-    """Places that say nothing about a bright candidate: halos, and spots too faint or too much in shadow."""
-    return np.asarray(
-        ~truth["is_spot"].astype(bool)
-        | (truth["contrast"] < FAINT_CONTRAST)
-        | (truth["shadowed_fraction"] > MOST_SHADOW)
-    )
+    """Spots that say nothing about a bright candidate: too faint, or too much in shadow."""
+    return np.asarray((truth["contrast"] < FAINT_CONTRAST) | (truth["shadowed_fraction"] > MOST_SHADOW))
 
 
 def right(truth: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """For each bright candidate 1 on a spot, 0 off all, NaN where a faint or shadowed spot or a halo is."""
-    truth = truth[truth["visible"].astype(bool) & (truth["contrast"] > 1.0)].reset_index(drop=True)
+    """For each bright candidate 1 on a spot, 0 off all, halos among them, NaN on a faint or shadowed spot."""
+    seen = truth["visible"].astype(bool) & truth["is_spot"].astype(bool)
+    truth = truth[seen & (truth["contrast"] > 1.0)].reset_index(drop=True)
     unclear = vague(truth)
     out = within(truth[~unclear], x, y).astype(float)
     out[(out == 0) & within(truth[unclear], x, y)] = np.nan
@@ -132,3 +137,19 @@ def precision_recall_f1(scores: list[Score]) -> tuple[float, float, float]:
     precision = found / max(found + false, 1)
     recall = found / max(found + missed, 1)
     return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)
+
+
+def recalls(fates: pd.DataFrame) -> pd.DataFrame:
+    """Spots of the nominal frames and the part found, by finder and kind: ``what``, from, and below."""
+    fates = fates[fates["group"] == "nominal"]
+    rows = []
+    for what, borders in KINDS.items():
+        for low, high in pairwise(borders):
+            kind = fates[(fates[what] >= low) & (fates[what] < high)]
+            for finder, part in kind.groupby("finder"):
+                found = part["found"].mean()
+                rows.append(
+                    {"finder": finder, "what": what, "from": low, "below": high, "spots": len(part),
+                     "recall": found}
+                )  # fmt: skip
+    return pd.DataFrame(rows)

@@ -77,6 +77,31 @@ def test_bright_ejecta_are_decoys():
     assert scoring.score(truth, *at((10, 10), (25, 10))) == (0, 0, 2)
 
 
+def test_confidence_is_compared_with_what_precision_counts():
+    """On a spot, on a faint one (says nothing), on bright ejecta, on open ground, on a spot in ejecta."""
+    truth = table(
+        {"x": 10, "y": 10},
+        {"x": 40, "y": 10, "contrast": 1.1},
+        {"x": 90, "y": 10, "is_spot": False, "contrast": 1.2, "diameter_px": 40.0},
+        {"x": 95, "y": 10, "contrast": 1.5},
+    )
+    right = scoring.right(truth, *at((10, 11), (40, 10), (80, 10), (200, 10), (95, 10)))
+    np.testing.assert_array_equal(right, [1.0, np.nan, 0.0, 0.0, 1.0])
+
+
+def test_recall_by_kind_counts_every_spot_once():
+    fates = pd.DataFrame({"contrast": [1.3, 1.5, 1.9, 4.0], "found": [False, True, False, True]})
+    fates = fates.assign(finder="a", group="nominal", diameter_px=3.0, incidence_deg=[10, 50, 59, 60])
+    other = fates.assign(group="shifted")
+    by_kind = scoring.recalls(pd.concat([fates, other])).groupby("what")
+    assert (by_kind["spots"].sum() == 4).all()
+    assert by_kind.get_group("contrast")["recall"].tolist() == [0.0, 0.5, 1.0]
+    assert by_kind.get_group("incidence_deg")["recall"].tolist() == [0.0, 0.5, 1.0]
+    assert by_kind.get_group("diameter_px")[["from", "below", "recall"]].to_numpy().tolist() == [
+        [2.5, 4.0, 0.5]
+    ]
+
+
 def test_spot_keeps_its_detection_inside_a_halo():
     spot, halo = {"x": 10.4, "y": 10}, {"x": 10, "y": 10, "is_spot": False, "diameter_px": 80.0}
     for truth in (table(spot, halo), table(halo, spot)):

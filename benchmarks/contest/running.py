@@ -149,7 +149,7 @@ def merged_partner(truth: pd.DataFrame) -> np.ndarray:
 def confidences(cache: Path) -> pd.DataFrame:
     """Every bright candidate of brightspot with its confidence, and whether it is on a bright spot.
 
-    ``right`` is 1, 0, or empty where a faint spot or a halo is the place.
+    ``right`` is 1, 0 (bright ejecta too, as everywhere in the benchmark), or empty on a faint spot.
     """
     parts = []
     for name in ("nominal", "shifted", "smooth"):

@@ -103,10 +103,13 @@ def readme_part(
     table: pd.DataFrame,
     ms: pd.Series | None,
     calibrated: pd.DataFrame,
-    hard: pd.DataFrame,
+    fates: pd.DataFrame,
     dark: pd.DataFrame,
 ) -> str:
-    """The README's part of the benchmark as markdown; ``dark`` are the counts of dark spots per frame."""
+    """The README's part of the benchmark as markdown.
+
+    ``fates`` is what became of each spot by finder, ``dark`` the counts of dark spots per frame.
+    """
     best = table.set_index(["finder", "group", "altitude_km"])
     lines = [
         "| finder | input | precision | recall | F1 | shifted | shifted JPEG | smooth | ms a frame |",
@@ -132,7 +135,8 @@ def readme_part(
     for finder in order(table):
         cells = [f"{best.loc[finder, 'nominal', a]['f1']:.2f}" for a in ALTITUDES_KM]
         lines.append(f"| {finder} | " + " | ".join(cells) + " |")
-    lines += ["", _said(calibrated), "", _hard(hard), "", _dark(dark)]
+    lines += ["", *_by_kind(scoring.recalls(fates), order(table))]
+    lines += ["", _said(calibrated), "", _hard(hard_spots(fates)), "", _dark(dark)]
     if ms is not None:
         lines += ["", _fast(ms)]
     return "\n".join(lines) + "\n"
@@ -140,6 +144,21 @@ def readme_part(
 
 def _short(ms: float) -> str:
     return f"{ms:.1f}" if ms < 10 else f"{ms:,.0f}"
+
+
+def _by_kind(recall: pd.DataFrame, finders: list[str]) -> list[str]:
+    """What brightspot and the best peer find of which kind of spots, as a table."""
+    peer = next(name for name in finders if name not in OURS)
+    names = {"contrast": "contrast", "diameter_px": "diameter (px)", "incidence_deg": "incidence (degrees)"}
+    lines = [f"| spots asked for | how many | brightspot finds | {peer} |", "|---|---|---|---|"]
+    part = recall.set_index("finder")
+    for ours, theirs in zip(part.loc[BRIGHTSPOT].itertuples(), part.loc[peer].itertuples(), strict=True):
+        low, high = ours[2:4]
+        place = f"{low:g} and more" if np.isinf(high) else f"{low:g} to {high:g}"
+        lines.append(
+            f"| {names[ours.what]} {place} | {ours.spots} | {ours.recall:.2f} | {theirs.recall:.2f} |"
+        )
+    return lines
 
 
 def _said(calibrated: pd.DataFrame) -> str:

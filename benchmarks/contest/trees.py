@@ -79,7 +79,7 @@ def _around(inputs: Inputs, found: np.ndarray) -> np.ndarray:
 
 
 def labels(case: Case, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """1 for the object that has a spot, 0 for others; weight 0 where a faint spot or a halo is its place."""
+    """1 for the object that has a spot, 0 for others; weight 0 where a faint spot is its place."""
     truth = case.truth
     match = scoring.pair_up(truth, points[:, 0], points[:, 1])
     vague = scoring.vague(truth)
