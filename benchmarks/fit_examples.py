@@ -138,8 +138,9 @@ def pair_examples(
             return np.full(len(yx), -1)
         x, y = in_frame(yx, factor, corner)
         gap = np.hypot(x[:, None] - np.asarray(truth["x"], float), y[:, None] - np.asarray(truth["y"], float))
-        gap /= 0.5 * np.asarray(truth["diameter_px"], float) + factor
-        return np.where(gap.min(axis=1) <= 1.0, gap.argmin(axis=1), -1)
+        # Of a small spot on a wide one the nearer, which is mostly the small one.
+        gap[gap > 0.5 * np.asarray(truth["diameter_px"], float) + factor] = np.inf
+        return np.where(np.isfinite(gap.min(axis=1)), gap.argmin(axis=1), -1)
 
     spot = spot_at(found.peak_yx)
     on_spot = np.flatnonzero(spot >= 0)

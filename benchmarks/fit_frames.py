@@ -32,6 +32,16 @@ PAIRED = 11
 FRESH = 3
 """One in so many shows many fresh craters with bright ejecta on quiet ground, as `on_fresh_ground` has it."""
 
+WIDE, DEPOSITS, DEPOSIT_PX = 17, 3, (30.0, 300.0)
+"""One in so many has up to so many deposits this wide, with small spots on them and beside them: other frames
+keep spots apart, and who has seen only those takes a small one near a wide one for a piece of it."""
+
+SMALL_PX, BESIDE_PX = (3.0, 30.0), (1.0, 40.0)
+"""Range of diameters of the small ones, and of the ground between their edge and the deposit's."""
+
+WIDEST_SHARE = 0.3
+"""Greatest width of a deposit, in diameters of the disk."""
+
 HELD_BACK = 13
 """One in so many serves the calibration and the fit's record only."""
 
@@ -141,7 +151,44 @@ def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
             cosmic_rays=float(rng.uniform(5.0, 200.0)),
             exposure_level=float(np.exp(rng.uniform(*np.log([0.005, 0.6])))),
         )
-    return oblique(scene, rng) if close_up else scene
+    scene = oblique(scene, rng) if close_up else scene
+    return with_deposits(scene, rng) if seed % WIDE == 1 else scene
+
+
+def with_deposits(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:
+    """The scene with wide deposits, small spots on and beside them, and fewer other spots."""
+    geometry = simulate.viewing_geometry(scene)
+    rows, columns = scene.shape
+    disk_px = 2.0 * ceres.MEAN_RADIUS_KM / (scene.altitude_km * CAMERA.mean_ifov_rad)
+
+    def size(low: float, high: float) -> float:
+        return float(np.exp(rng.uniform(np.log(low), np.log(max(low, high)))))
+
+    def spot(x: float, y: float, diameter_px: float, contrast: float) -> list[simulate.Spot]:
+        place = geometry.ground(x, y)
+        if not (place.incidence_deg < scene.max_spot_incidence_deg and place.emission_deg < 65.0):
+            return []
+        km = diameter_px * float(place.slant_range_km) * CAMERA.mean_ifov_rad
+        latitude, longitude = float(place.latitude_deg), float(place.longitude_deg)
+        ragged = float(rng.uniform(0.2, 1.0)) if rng.random() < scene.ragged_fraction else 0.0
+        edge, kind = float(rng.uniform(0.05, 0.35)), "random" if contrast > 1.0 else "dark"
+        return [simulate.Spot("", latitude, longitude, km, contrast, 0.0, 1.0, edge, ragged, kind)]
+
+    spots: list[simulate.Spot] = []
+    for _ in range(int(rng.integers(1, DEPOSITS + 1))):
+        wide = size(DEPOSIT_PX[0], min(DEPOSIT_PX[1], WIDEST_SHARE * disk_px))
+        for _ in range(50):
+            x, y = rng.uniform(0.0, columns - 1.0), rng.uniform(0.0, rows - 1.0)
+            if deposit := spot(x, y, wide, size(1.3, 5.0)):
+                break
+        spots += deposit
+        for k in range(int(rng.integers(3, 11)) if deposit else 0):
+            small = size(SMALL_PX[0], min(SMALL_PX[1], wide / 2.5))
+            away = 0.5 * (wide + small) + size(*BESIDE_PX) if k % 2 else rng.uniform(0.0, 0.42) * wide
+            side = rng.uniform(0.0, 2.0 * np.pi)
+            contrast = size(0.35, 0.75) if rng.random() < 0.15 else size(1.3, 4.0)
+            spots += spot(x + away * np.cos(side), y + away * np.sin(side), small, contrast)
+    return replace(scene, spots=(*scene.spots, *spots), random_spots=scene.random_spots // 3)
 
 
 def on_smooth_ground(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:

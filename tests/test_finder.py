@@ -710,6 +710,39 @@ def test_arrays_that_do_not_go_together_are_refused(shape):
         Frame("flat", None, *(np.zeros(64, kind) for kind in (np.float32, bool, bool)), "I/F")
 
 
+def test_frames_of_unknown_units_are_refused():
+    with pytest.raises(UsageError, match="unit 'counts' is none of DN, "):
+        replace(in_memory(blobs(64)), unit="counts")
+
+
+def test_a_cut_out_frame_needs_the_geometry_of_the_cut():
+    frame = render(Scene(shape=(128, 128), altitude_km=13_600.0)).frame
+    cut = {name: getattr(frame, name)[16:80, 24:120] for name in ("image", "mask", "saturated")}
+    with pytest.raises(UsageError, match="geometry is that of 128x128, the image 64x96 pixels"):
+        replace(frame, **cut)
+    own = replace(frame.geometry, shape=(64, 96), origin_xy=(24.0, 16.0))
+    here, there = replace(frame, **cut, geometry=own).geometry.ground(10, 20), frame.geometry.ground(34, 36)
+    assert (here.latitude_deg, here.longitude_deg) == (there.latitude_deg, there.longitude_deg)
+    assert replace(frame, **cut, geometry=None).shape == (64, 96)
+
+
+def test_masked_arrays_bring_their_mask():
+    picture, lost = blobs(256), np.zeros((256, 256), bool)
+    lost[100:120, 30:60] = True
+    spoilt = np.where(lost, 50.0, picture).astype(np.float32)
+    expected = SpotFinder()(in_memory(spoilt, mask=lost))
+    found = SpotFinder()(replace(in_memory(spoilt), image=np.ma.MaskedArray(spoilt, lost)))
+    pd.testing.assert_frame_equal(found.catalog, expected.catalog, check_exact=True)
+    assert type(found.frame.image) is np.ndarray
+
+
+def test_settings_of_another_type_are_refused():
+    for wrong in ({"threshold": "1.5"}, {"n_pixels": 2.5}):
+        with pytest.raises(UsageError):
+            SpotFinder(**wrong)
+    assert SpotFinder(threshold=np.float32(1.5), n_pixels=np.int64(3)).limit == 1.5
+
+
 def test_masks_of_any_kind_are_taken():
     picture, mask = blobs(256), np.zeros((256, 256), np.uint8)
     mask[100:120, 30:60] = 255

@@ -15,6 +15,7 @@ from brightspot.frame import Frame
 from brightspot.geometry import ViewingGeometry
 from brightspot.pyramid import binnings, coarsen
 from brightspot.scale import Scale, ScaleChoice
+from brightspot.simulate import Scene, render
 
 FINDER = SpotFinder(keep_all=True, polarity="bright", n_pixels=4)
 
@@ -215,3 +216,34 @@ def test_a_place_that_fades_out_is_told_once(sigma):
     found = SpotFinder(polarity="bright")(replace(frame, image=(frame.image * (1 + spot)).astype(np.float32)))
     assert len(found.catalog) == 1
     assert found.catalog["diameter_halfmax"][0] == pytest.approx(2.355 * sigma, rel=0.05)
+
+
+def over_occator(altitude_km: float, seed: int):
+    """Rendered Occator from straight above, with its faculae only: found places and what is true."""
+    scene = Scene(
+        altitude_km=altitude_km, seed=seed, named_spots=True, sub_spacecraft_latitude_deg=19.9,
+        sub_spacecraft_longitude_deg=240.5, phase_deg=35.0,
+    )  # fmt: skip
+    rendered = render(scene)
+    truth = rendered.truth[rendered.truth["is_spot"] & rendered.truth["visible"]]
+    return SpotFinder()(rendered.frame).catalog, truth.set_index("name")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_cerealia_from_1470_km_is_told_once_and_whole(seed):
+    """A little wider than the level's window: its rim stands out in the frame itself, as a piece of it."""
+    found, truth = over_occator(1470.0, seed)
+    cerealia = truth.loc["Cerealia Facula"]
+    gap = np.hypot(found["x_centroid"] - cerealia.x, found["y_centroid"] - cerealia.y)
+    (row,) = found[gap < 0.6 * cerealia.diameter_px].itertuples()
+    assert np.hypot(row.x_centroid - cerealia.x, row.y_centroid - cerealia.y) < 2.0
+    # Its core is brighter: half maximum lies within the edge.
+    assert 0.85 < row.diameter_halfmax / cerealia.diameter_px < 1.0
+
+
+def test_ground_beside_a_wide_facula_is_not_dark():
+    found, truth = over_occator(385.0, 3)
+    cerealia = truth.loc["Cerealia Facula"]
+    gap = np.hypot(found["x_centroid"] - cerealia.x, found["y_centroid"] - cerealia.y)
+    beside = found[(gap < 0.6 * cerealia.diameter_px) & (found["diameter_halfmax"] > 10.0)]
+    assert beside["polarity"].tolist() == ["bright"]

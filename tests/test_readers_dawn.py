@@ -147,6 +147,18 @@ def test_attached_label_gives_turned_pixels_and_facts(tmp_path):
     assert all(isinstance(v, str | int | float | list | None) for v in label.values())
 
 
+def test_lines_without_data_are_masked_but_not_an_even_sky(tmp_path):
+    pixels = scene().astype(np.float32)
+    pixels[:4] = pixels[-3:] = 0.0  # sky without noise, at both ends
+    pixels[10:12] = 0.0
+    pixels[20] = -32768.0
+    frame = read(write_img(tmp_path / NAME_1A.replace("21A", "21B"), pixels, "<f4"))
+    lost = np.zeros(pixels.shape, bool)
+    lost[[10, 11, 20]] = True
+    np.testing.assert_array_equal(frame.mask, lost[::-1])
+    assert "lines without data, masked: 3" in frame.notes
+
+
 @pytest.mark.parametrize("code", TYPES)
 def test_pdr_and_gdal_read_the_same_pixels(tmp_path, code):
     pdr = pytest.importorskip("pdr")

@@ -267,7 +267,8 @@ def complete_rows(
     iof = _albedos(frame, value, place, disk_model)[0]
     _, equigonal, normal = _albedos(frame, value * own, place, disk_model)
     # The facet that would have to do it faces a neighbourhood whose mean slope is the spheroid's.
-    slope = slope_needed_deg(peak, place.incidence_deg, place.emission_deg, place.phase_deg, disk_model)
+    lit = np.maximum(peak, 0.0)  # noise below no light at all
+    slope = slope_needed_deg(lit, place.incidence_deg, place.emission_deg, place.phase_deg, disk_model)
     major, minor = axes_km(m, place.scale_km, psf_fwhm, narrowest)
     feature = dict(zip(FEATURES, features.T.astype(np.float64), strict=True))
     flags = _flags(frame, place, m, segmentation.saddle[chosen] > 0, unresolved, background, searched)

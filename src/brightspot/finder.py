@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, NamedTuple
 
 from brightspot.errors import NothingLit, UsageError
@@ -155,15 +156,19 @@ class SpotFinder:
             raise UsageError(f"unknown polarity {self.polarity!r}; choose bright, dark or both")
         if not 0.0 <= self.min_confidence <= 1.0:
             raise UsageError(f"min_confidence is {self.min_confidence}; it lies between 0 and 1")
-        if self.threshold is not None and not self.threshold > (1.0 if self.kind == "contrast" else 0.0):
+        if self.threshold is not None:
             least = 1 if self.kind == "contrast" else 0
-            raise UsageError(f"threshold is {self.threshold}; for {self.preset} it must be above {least}")
+            if not (isinstance(self.threshold, Real) and self.threshold > least):
+                raise UsageError(
+                    f"threshold is {self.threshold!r}; for {self.preset} it must be above {least}"
+                )
         if self.disk_function not in DISK_FUNCTIONS:
             raise UsageError(
                 f"unknown disk_function {self.disk_function!r}; choose one of {', '.join(DISK_FUNCTIONS)}"
             )
-        if self.n_pixels < 1 or not 0.0 < self.psf_fwhm < 20.0:
-            raise UsageError("n_pixels must be at least 1 and psf_fwhm between 0 and 20 px")
+        whole = isinstance(self.n_pixels, Integral)
+        if not whole or self.n_pixels < 1 or not 0.0 < self.psf_fwhm < 20.0:
+            raise UsageError("n_pixels must be a whole number from 1 and psf_fwhm between 0 and 20 px")
         if not (0.0 < self.max_incidence_deg <= 90.0 and 0.0 < self.max_emission_deg <= 90.0):
             raise UsageError("max_incidence_deg and max_emission_deg lie between 0 and 90")
 

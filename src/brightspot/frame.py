@@ -37,7 +37,8 @@ class Frame:
     path : Path or None
         The file the pixels came from; None for frames made in memory.
     image : numpy.ndarray
-        (rows, columns) float32, C order, native byte order. Values are finite where ``mask`` is False.
+        (rows, columns) float32, C order, native byte order. Values are finite where ``mask`` is False. What
+        is masked in a masked array is taken over into ``mask``.
     mask : numpy.ndarray
         (rows, columns) bool, True where a pixel says nothing (missing, dead, not finite).
     saturated : numpy.ndarray
@@ -58,7 +59,7 @@ class Frame:
     origin_xy : tuple of float
         Detector pixel (sample, line from the top) of the frame's pixel (0, 0).
     geometry : ViewingGeometry or None
-        From label, SPICE or limb.
+        From label, SPICE or limb; of the image's shape.
     scale : brightspot.scale.ScaleChoice or None
         Every km per pixel at hand and which one is believed; None until `locate` was called.
     sun_distance_km : float or None
@@ -93,7 +94,13 @@ class Frame:
     orientation_doubtful: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse arrays that do not go together; masks of other types than bool become bool."""
+        """Refuse what does not go together; masks of other types than bool become bool."""
+        if isinstance(self.image, np.ma.MaskedArray):
+            lost = np.ma.getmaskarray(self.image) | np.asarray(self.mask, bool)
+            object.__setattr__(self, "mask", lost)
+        object.__setattr__(self, "image", np.asarray(self.image))
+        if self.unit not in UNITS:
+            raise UsageError(f"{self.name}: unit {self.unit!r} is none of {', '.join(UNITS)}")
         shapes = [np.shape(values) for values in (self.image, self.mask, self.saturated)]
         if len(shapes[0]) != 2 or len(set(shapes)) > 1:
             told = ", ".join("x".join(map(str, shape)) for shape in shapes)
@@ -103,6 +110,12 @@ class Frame:
             )
         for name in ("mask", "saturated"):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), bool))
+        if self.geometry is not None and tuple(self.geometry.shape) != self.shape:
+            told = ", the image ".join("x".join(map(str, of)) for of in (self.geometry.shape, self.shape))
+            raise UsageError(
+                f"{self.name}: the geometry is that of {told} pixels: give it the shape and origin_xy of "
+                "what was cut out, or None"
+            )
 
     @property
     def shape(self) -> tuple[int, int]:

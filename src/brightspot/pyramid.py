@@ -13,7 +13,7 @@ import numpy as np
 
 from brightspot.background import Background, mesh_layout
 from brightspot.frame import Frame
-from brightspot.segmentation import Segmentation
+from brightspot.segmentation import FOOTPRINT_SHARE, Segmentation
 
 FACTORS = (1, 4, 16)
 """Binnings at which spots are looked for: the level follows what is wider than 88 binned pixels."""
@@ -45,6 +45,9 @@ SEVERAL = 1.5
 
 AROUND = 0.75
 """Distance from a coarse footprint's centre, in its diameters, up to which finer spots have to do with it."""
+
+FEW = 10.0
+"""Percentage of the pixels on a way that may be relief's."""
 
 SAME_CENTRE = 0.25
 """Distance of centres, in a coarse footprint's diameters, up to which a finer place is in its middle."""
@@ -167,8 +170,9 @@ def join_once(finer: list[Part], coarse: list[Part], *, as_is: bool) -> list[Par
     for part in coarse:
         n = len(part.rows["x_centroid"])
         torn = np.array([as_is and _is_torn(out, part, k) for k in range(n)], bool)
-        known = np.array([any(_is_known(old, part, k) for old in out) for k in range(n)], bool)
-        fresh = torn | ~known
+        known = np.array([any(_is_same(old, part, k).any() for old in out) for k in range(n)], bool)
+        whole = np.array([as_is and _is_whole_again(out, part, k) for k in range(n)], bool)
+        fresh = torn | whole | ~known
         if not fresh.any():
             continue
         part = part.take(fresh)
@@ -213,6 +217,26 @@ def _is_torn(finer: list[Part], part: Part, k: int) -> bool:
     return bool(rows["_believed"][k]) and len(smaller) >= SMALLER_PIECES and filled >= PIECES_SHARE
 
 
+def _is_whole_again(out: list[Part], part: Part, k: int) -> bool:
+    """Whether a believed coarse row, of the frame as it is, is what another of this binning is a part of.
+
+    Pieces of a wide place may be taken for spots and taken away, its rim for one; what is left of it has
+    holes. Where one of them is a place of its own, it was right to take it away.
+    """
+    if not part.rows["_believed"][k]:
+        return False
+    wide, mine = 0.0, np.arange(len(part.rows["_object"])) == k
+    for old in out:
+        same = _is_same(old, part, k)
+        if old.factor == part.factor:
+            wide = max(wide, *old.rows["diameter_halfmax"][same], 0.0)
+        elif same.any() or np.any(
+            _pieces(old, part, k) & _stands_out(old, part.take(mine), np.zeros(1, bool))
+        ):
+            return False
+    return wide > 0.0 and bool(part.rows["diameter_halfmax"][k] > wide)
+
+
 def _fills(old: Part, part: Part, k: int) -> np.ndarray:
     """Which finer rows are so large that they could be the same place as a coarse one."""
     return (old.rows["diameter_halfmax"] / part.rows["diameter_halfmax"][k]) ** 2 > SAME_SHARE
@@ -225,8 +249,8 @@ def _same_centre(old: Part, part: Part, k: int) -> np.ndarray:
     return (gap < SAME_CENTRE * rows["diameter_halfmax"][k]) & (mine["polarity"] == rows["polarity"][k])
 
 
-def _is_known(old: Part, part: Part, k: int) -> bool:
-    """Whether one of the finer rows is the same place as a coarse one, or has that for its flanks.
+def _is_same(old: Part, part: Part, k: int) -> np.ndarray:
+    """Which of the finer rows are the same place as a coarse one, or have that for their flanks.
 
     Flanks lie around the centre of the finer one, but not on it.
     """
@@ -235,21 +259,29 @@ def _is_known(old: Part, part: Part, k: int) -> bool:
     place &= rows["diameter_halfmax"] <= GREATEST_WIDTH * old.factor
     flanks = _same_centre(old, part, k) & ~_lies_on(part, k, rows["x_centroid"], rows["y_centroid"])
     rival = rows["_trust"] >= part.rows["_trust"][k]
-    return bool(np.any((place | flanks) & rival))
+    return np.asarray((place | flanks) & rival)
 
 
 def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
     """Which finer rows differ from the coarse footprints they lie in or beside, and are no pieces of them."""
     rows, x, y = part.rows, old.rows["_peak_x"], old.rows["_peak_y"]
     keep = np.ones(len(x), bool)
-    ratio = old.rows["_brightness"] / part.background.at(part.background.level, *part.binned(x, y)[::-1])
     bright = old.rows["polarity"] == "bright"
+    # The darkest pixel of a wide dark place is a shadow, so that is not what it is told by.
+    light = np.where(bright, old.rows["_brightness"], old.rows["contrast"] * old.rows["_surroundings"])
+    ratio = light / part.background.at(part.background.level, *part.binned(x, y)[::-1])
     for k in range(len(rows["x_centroid"])):
         near = _gap(old, part, k) < AROUND * rows["diameter_halfmax"][k] + 4.0 * part.factor
         # inside: against the footprint; beside: against the surroundings at the coarse level
-        against = np.where(_inside(old, part, k), rows["contrast"][k], 1.0)
+        inside = _inside(old, part, k)
+        against = np.where(inside, rows["contrast"][k], 1.0)
         rival = rows["_trust"][k] >= old.rows["_trust"]
         distinct = np.where(bright, ratio > DISTINCT * against, DISTINCT * ratio < against)
+        own = rows["contrast"][k]
+        beyond = np.where(bright, ratio > DISTINCT * own, DISTINCT * ratio < own)
+        alike = old.rows["polarity"] == rows["polarity"][k]
+        for n in np.flatnonzero(near & rival & distinct & ~inside & alike & ~beyond):
+            distinct[n] = not _is_flank(old, part, k, int(n))
         beside = np.flatnonzero(near)
         distinct[beside] &= ~_are_pieces(old, part, k, beside, ratio)
         keep &= ~near | ~rival | distinct
@@ -258,6 +290,24 @@ def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
         if torn[k]:
             keep &= ~_pieces(old, part, k)
     return keep
+
+
+def _is_flank(old: Part, part: Part, k: int, n: int) -> bool:
+    """Whether finer row ``n`` lies on the flank of a coarse one: half of its excess is all the way there.
+
+    The finer view's level follows what is wide, so that its outer parts stand out there.
+    """
+    x, y = old.rows["_peak_x"][n], old.rows["_peak_y"][n]
+    to_x, to_y = part.rows["x_centroid"][k], part.rows["y_centroid"][k]
+    way = np.linspace(0.0, 1.0, max(int(np.hypot(to_x - x, to_y - y) / old.factor), 2))
+    x, y = x + way * (to_x - x), y + way * (to_y - y)
+    outside = np.logical_and.accumulate(~_lies_on(part, k, x, y))
+    j, i = old.binned(x[outside], y[outside])
+    b, level = old.background, part.background.at(part.background.level, *part.binned(x, y)[::-1])
+    excess = b.at(b.level, i, j) * (1.0 + b.smooth[j, i]) / level[outside] - 1.0
+    if old.rows["polarity"][n] == "dark":
+        excess = -excess
+    return bool(np.percentile(excess, FEW) >= FOOTPRINT_SHARE * excess[0])
 
 
 def _are_pieces(old: Part, part: Part, k: int, which: np.ndarray, ratio: np.ndarray) -> np.ndarray:

@@ -68,18 +68,21 @@ def _frame(stored: Stored, path: Path, data_path: Path, name: str) -> Frame:
     image, mask, saturated = light(stored, factor)
     image, mask, saturated = (turned(a, facts, stored.default_up) for a in (image, mask, saturated))
     dawn = is_dawn(facts) or named is not None
+    mapped = "MAP_PROJECTION_TYPE" in facts
+    lost = _lost_lines(image, mask) if dawn and not mapped else np.zeros(0, int)
+    mask[lost] = True
     valid = ~mask
     if dawn and unit == "DN":
         saturated |= valid & (image >= SATURATED_DN)
     else:
         saturated |= plateau(image, valid & ~saturated)
     check_content(image, mask, saturated)
-    mapped = "MAP_PROJECTION_TYPE" in facts
     origin, place_note = (0.0, 0.0), "map-projected: not a view of the camera" if mapped else None
     if dawn and not mapped:
         origin, place_note = _origin(facts, image.shape, stored.default_up)
     exposure = labels.number_in(facts.get("EXPOSURE_DURATION"))
-    notes = [*stored.notes, *(note for note in (unit_note, place_note) if note)]
+    lost_note = f"lines without data, masked: {len(lost)}" if len(lost) else None
+    notes = [*stored.notes, *(note for note in (unit_note, place_note, lost_note) if note)]
     frame = Frame(
         name=name,
         path=data_path,
@@ -102,6 +105,15 @@ def _frame(stored: Stored, path: Path, data_path: Path, name: str) -> Frame:
         notes=tuple(notes),
     )
     return _with_geometry(frame, located=place_note is None)
+
+
+def _lost_lines(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Rows of one value between others: sky and ground have noise, and both ends may be a sky without."""
+    low, high = (np.where(mask, none, image) for none in (np.inf, -np.inf))
+    low, high = low.min(axis=1), high.max(axis=1)
+    varied = np.flatnonzero(low < high)
+    flat = np.flatnonzero(low == high)
+    return flat[(flat > varied[0]) & (flat < varied[-1])] if len(varied) else flat[:0]
 
 
 def _check_received(stored: Stored) -> None:
