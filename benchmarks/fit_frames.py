@@ -152,7 +152,7 @@ def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
             exposure_level=float(np.exp(rng.uniform(*np.log([0.005, 0.6])))),
         )
     scene = oblique(scene, rng) if close_up else scene
-    return with_deposits(scene, rng) if seed % WIDE == 1 else scene
+    return with_deposits(scene, rng) if has_deposits(seed) else scene
 
 
 def with_deposits(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:
@@ -261,6 +261,11 @@ def has_many_sizes(seed: int) -> bool:
 def has_many_dark(seed: int) -> bool:
     """Whether the frame of a seed has many dark spots."""
     return not is_smooth(seed) and not has_many_sizes(seed) and seed % DARK[1] < DARK[0]
+
+
+def has_deposits(seed: int) -> bool:
+    """Whether the frame of a seed has wide deposits with small spots on and beside them."""
+    return seed % WIDE == 1
 
 
 def held_back(seed: np.ndarray) -> np.ndarray:

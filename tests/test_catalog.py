@@ -250,7 +250,7 @@ def test_numbers_that_no_ground_can_have_are_cut_and_others_left():
         "major_axis_km": np.array([1200.0, 900.0, np.nan, 3.0]),
         "minor_axis_km": np.array([20.0, 10.0, np.nan, 2.0]),
     }
-    round_body = flat_frame(np.ones((8, 8)), geometry=viewing_geometry(SMOOTH))
+    round_body = flat_frame(np.ones(SMOOTH.shape), geometry=viewing_geometry(SMOOTH))
     after = without_impossible(round_body, rows)
     np.testing.assert_array_equal(after["contrast"], [0.0, 0.3, 2.0, 1.5])
     np.testing.assert_array_equal(after["contrast_peak"], [0.0, 0.3, 2.0, 1.9])

@@ -145,8 +145,8 @@ def test_counts_become_radiance_only_where_the_label_says_how():
 
 
 def test_iof_factor_of_a_frame():
-    image = np.ones((4, 4), np.float32)
-    nothing = np.zeros((4, 4), bool)
+    image = np.ones(view().shape, np.float32)
+    nothing = np.zeros(image.shape, bool)
     frame = Frame("x", None, image, nothing, nothing, "W m-2 sr-1", filter_number=1, sun_distance_km=4.38e8)
     factor, offset = photometry.iof_factor(frame)
     expected = photometry.radiance_to_iof(1.0, filter_number=1, sun_distance_km=4.38e8)

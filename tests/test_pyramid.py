@@ -218,6 +218,16 @@ def test_a_place_that_fades_out_is_told_once(sigma):
     assert found.catalog["diameter_halfmax"][0] == pytest.approx(2.355 * sigma, rel=0.05)
 
 
+@pytest.mark.parametrize("diameter", [60.0, 100.0, 200.0, 300.0])
+def test_small_places_beside_a_wide_one_are_no_pieces_of_it(diameter):
+    away = 0.5 * diameter + 10.0 + 30.0
+    small = [(500 + away * np.cos(a), 500 + away * np.sin(a), 20.0, 2.0) for a in (0.4, 2.1, 3.9, 5.3)]
+    found = SpotFinder(polarity="bright")(flat_frame((500.0, 500.0, diameter, 2.5), *small)).catalog
+    assert len(found) == 5
+    for x, y, *_ in small:
+        assert nearest(found, x, y)[1] < 1.0
+
+
 def over_occator(altitude_km: float, seed: int):
     """Rendered Occator from straight above, with its faculae only: found places and what is true."""
     scene = Scene(

@@ -189,8 +189,18 @@ def test_frames_of_the_fit_reach_from_plains_to_rough_ground():
     plains = scenes([s for s in smooth if s not in fresh][:30])
     assert max(s.roughness for s in plains) <= 0.8 < 3.0 < max(s.roughness for s in usual)
     assert min(s.roughness for s in plains) == 0.0
-    assert {s.random_spots for s in scenes(many[:10])} == {fit_frames.MANY_SIZES}
-    assert {s.dark_spots for s in scenes(dark[:10])} == {fit_frames.MANY_DARK}
+    wide = {s for s in seeds if fit_frames.has_deposits(s)}
+    assert len(wide) == 59
+    assert {s.random_spots for s in scenes([s for s in many if s not in wide][:10])} == {
+        fit_frames.MANY_SIZES
+    }
+    assert {s.dark_spots for s in scenes([s for s in dark if s not in wide][:10])} == {fit_frames.MANY_DARK}
+    deposits = [s.spots for s in scenes(sorted(wide)[:10])]
+    assert min(map(len, deposits)) >= 2 and not any(s.spots for s in usual if s.seed not in wide)
+    sizes = np.array(
+        [[max(s.diameter_km for s in spots), min(s.diameter_km for s in spots)] for spots in deposits]
+    )
+    assert (sizes[:, 0] > 2.4 * sizes[:, 1]).all()
     ejecta = [s.halo_contrast[1] for s in usual]
     assert min(ejecta) == Scene().halo_contrast[1] == pytest.approx(np.median(ejecta))
     assert 1.4 < max(ejecta) <= fit_frames.BRIGHTEST_EJECTA[1]

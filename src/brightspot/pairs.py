@@ -32,7 +32,7 @@ local scatters: far less than what parts objects before they are judged."""
 REACH = 3.5
 """Pieces of one deposit lie, from peak to peak, no farther apart than so many times the sum of their radii;
 small spots on a wide floor meet at a saddle too. Of the neighbours on deposits of the fit's frames that are
-farther apart than 2 seven in eight are pieces."""
+farther apart than 2 six in seven are pieces."""
 
 REACH_BINNED = 2.0
 """The same in a binned view: what the frame itself shows apart is only a few bins wide there."""

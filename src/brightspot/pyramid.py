@@ -161,7 +161,8 @@ def join_once(finer: list[Part], coarse: list[Part], *, as_is: bool) -> list[Par
     the flanks of that. Within and around a footprint that stays, finer rows stay only where they stand out
     from it as well: a fragment of it, its rim against a level that it has itself raised, or one of several
     ragged pieces does not. Where several finer rows fill much of one found in the frame ``as_is``, with no
-    spots taken away, they are pieces of it, however bright. What is believed gives way only to what is
+    spots taken away, they are pieces of it, however bright; and a place found there that had holes before,
+    where pieces of it were taken away, is told as it is. What is believed gives way only to what is
     believed too, and all else only to what is trusted as much: so no row hangs on less certain ones, which
     may not have been asked for.
     """
@@ -267,11 +268,12 @@ def _stands_out(old: Part, part: Part, torn: np.ndarray) -> np.ndarray:
     rows, x, y = part.rows, old.rows["_peak_x"], old.rows["_peak_y"]
     keep = np.ones(len(x), bool)
     bright = old.rows["polarity"] == "bright"
-    # The darkest pixel of a wide dark place is a shadow, so that is not what it is told by.
-    light = np.where(bright, old.rows["_brightness"], old.rows["contrast"] * old.rows["_surroundings"])
-    ratio = light / part.background.at(part.background.level, *part.binned(x, y)[::-1])
+    level = part.background.at(part.background.level, *part.binned(x, y)[::-1])
+    peak, mean = old.rows["_brightness"] / level, old.rows["contrast"] * old.rows["_surroundings"] / level
     for k in range(len(rows["x_centroid"])):
         near = _gap(old, part, k) < AROUND * rows["diameter_halfmax"][k] + 4.0 * part.factor
+        # The darkest pixel of a wide dark place may be a shadow: beside what is believed its mean tells.
+        ratio = np.where(bright | ~rows["_believed"][k], peak, mean)
         # inside: against the footprint; beside: against the surroundings at the coarse level
         inside = _inside(old, part, k)
         against = np.where(inside, rows["contrast"][k], 1.0)
