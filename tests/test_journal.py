@@ -177,6 +177,32 @@ os.kill(os.getpid(), 9)
     book.close()
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_journal_killed_while_its_format_changed_is_readable(tmp_path, begun):
+    """Killed on the way to SQLite's write-ahead log or back, it has a rollback journal that a reader undoes."""
+    if begun:
+        fill(tmp_path, ["a", "b"])
+    code = f"""
+import os, sqlite3
+db = sqlite3.connect({str(tmp_path / journal.JOURNAL)!r}, isolation_level=None)
+db.execute("PRAGMA cache_size=1")
+db.execute("BEGIN IMMEDIATE")
+db.execute("CREATE TABLE half_done (a)")
+db.execute("INSERT INTO half_done WITH n(x) AS (SELECT 1 UNION SELECT x + 1 FROM n LIMIT 200) "
+           "SELECT randomblob(4000) FROM n")
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert (tmp_path / f"{journal.JOURNAL}-journal").exists()
+    assert journal.holds_results(tmp_path) == begun
+    if begun:
+        with open_results(tmp_path) as results:
+            assert [row["frame"] for row in results.frame_rows()] == ["a", "b"]
+    fill(tmp_path, ["c"])
+    with open_results(tmp_path) as results:
+        assert results.counts()["ok"] == (3 if begun else 1)
+
+
 def test_an_empty_journal_is_begun(tmp_path):
     (tmp_path / journal.JOURNAL).touch()
     with pytest.raises(UsageError, match="no frame was finished"):

@@ -177,9 +177,13 @@ def natural_key(name: str) -> bytes:
 def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
     """Open the file; every transaction is begun and ended by its own statements."""
     mode = "rwc" if writable else "ro"
-    beside = path.with_name(f"{path.name}-wal")
-    if not writable and not os.access(path.parent, os.W_OK) and not beside.exists():
-        mode = "ro&immutable=1"  # where nothing can be written, no lock can be taken and nobody writes
+    if not writable:
+        log, undo = (path.with_name(f"{path.name}-{kind}") for kind in ("wal", "journal"))
+        if os.access(path.parent, os.W_OK):
+            if undo.exists():
+                mode = "rw"  # what a killed run had half done is undone by whoever opens the file next
+        elif not (log.exists() or undo.exists()):
+            mode = "ro&immutable=1"  # where nothing can be written, no lock can be taken and nobody writes
     try:
         return sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=30.0, isolation_level=None
