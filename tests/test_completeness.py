@@ -476,3 +476,16 @@ def test_the_function_and_the_station_share_their_name(pictures):
         result = call(pictures / "a.png", plan=plan)
         assert len(result.spots) == 2
         assert list(result.frames["status"]) == ["ok"]
+
+
+def test_frames_at_hand_give_what_their_files_give(pictures):
+    path = pictures / "a.png"
+    plan = Plan(diameters=(12.0,), contrasts=(3.0,), n_spots=4)
+    expected = bs.completeness(path, plan=plan)
+    frame = bs.read_frame(path)
+    pd.testing.assert_frame_equal(bs.completeness(frame, plan=plan).spots, expected.spots, check_exact=True)
+    both = bs.completeness([path, frame], plan=plan, jobs=2)
+    assert list(both.frames["frame"]) == [frame.name, frame.name]
+    pd.testing.assert_frame_equal(
+        both.spots.iloc[4:].reset_index(drop=True), expected.spots, check_exact=True
+    )

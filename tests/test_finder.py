@@ -736,6 +736,40 @@ def test_masked_arrays_bring_their_mask():
     assert type(found.frame.image) is np.ndarray
 
 
+@pytest.mark.parametrize("kind", [np.uint8, ">u2", np.int32, ">f4", float])
+def test_an_array_of_any_type_becomes_a_frame(kind):
+    picture = np.rint(np.clip(blobs(256), 0, 255))
+    expected = SpotFinder()(in_memory(picture.astype(np.float32)))
+    frame = Frame.from_array(picture.astype(kind), "I/F", name="made")
+    found = SpotFinder()(frame)
+    assert len(found.catalog)
+    pd.testing.assert_frame_equal(found.catalog, expected.catalog, check_exact=True)
+
+
+def test_what_is_no_light_in_an_array_is_masked():
+    lost = np.zeros((256, 256), bool)
+    lost[3, 4] = lost[9, 9] = True
+    values = np.where(lost, [[np.nan]], blobs(256))
+    values[9, 9] = 1e300
+    own = np.ma.MaskedArray(values, np.arange(256) == 5 + np.zeros((256, 1)))
+    frame = Frame.from_array(own, "I/F", name="mosaic", mask=np.eye(256), saturated=values > 200)
+    assert frame.image.dtype == np.float32 and np.isfinite(frame.image[~frame.mask]).all()
+    assert np.array_equal(frame.mask, lost | own.mask | np.eye(256, dtype=bool))
+    assert np.array_equal(frame.saturated, values > 200)
+    for wrong in (
+        {"image": values.astype(complex)}, {"image": values[0]}, {"unit": "counts"},
+        {"mask": lost[:, :1]}, {"saturated": lost[:9]},
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match="array: "):
+            Frame.from_array(**{"image": values, "unit": "DN", **wrong})
+
+
+def test_what_is_no_frame_is_told_how_to_become_one():
+    for wrong in (blobs(64), "image.png"):
+        with pytest.raises(UsageError, match=r"Frame\.from_array"):
+            SpotFinder()(wrong)
+
+
 def test_settings_of_another_type_are_refused():
     for wrong in ({"threshold": "1.5"}, {"n_pixels": 2.5}):
         with pytest.raises(UsageError):

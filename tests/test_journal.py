@@ -179,7 +179,7 @@ os.kill(os.getpid(), 9)
 
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_journal_killed_while_its_format_changed_is_readable(tmp_path, begun):
-    """Killed on the way to SQLite's write-ahead log or back, it has a rollback journal that a reader undoes."""
+    """Killed on its way to the write-ahead log or back, it has a rollback journal that a reader undoes."""
     if begun:
         fill(tmp_path, ["a", "b"])
     code = f"""

@@ -209,12 +209,12 @@ class SpotFinder:
         NothingLit
             If nothing in the frame is lit.
         UsageError
-            If the preset needs what the frame does not carry.
+            If the preset needs what the frame does not carry, or it is no frame.
         """
         import numpy as np
 
         from brightspot.catalog import empty_catalog, tabulate, to_full_resolution, without_impossible
-        from brightspot.frame import without_absurd
+        from brightspot.frame import Frame, without_absurd
         from brightspot.judge import crowded_by
         from brightspot.pyramid import (
             Part,
@@ -226,6 +226,11 @@ class SpotFinder:
             without_spots,
         )
 
+        if not isinstance(frame, Frame):
+            raise UsageError(
+                f"a frame is searched, not a {type(frame).__name__}: read_frame(path) reads one from a file, "
+                "Frame.from_array(pixels, unit) makes one of an array"
+            )
         frame = without_absurd(frame)
         parts: list[Part] = []
         crowds: dict[bool, float] = {}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from brightspot import articles, ceres, geometry
 from brightspot import scale as scales
@@ -95,10 +96,6 @@ class Frame:
 
     def __post_init__(self) -> None:
         """Refuse what does not go together; masks of other types than bool become bool."""
-        if isinstance(self.image, np.ma.MaskedArray):
-            lost = np.ma.getmaskarray(self.image) | np.asarray(self.mask, bool)
-            object.__setattr__(self, "mask", lost)
-        object.__setattr__(self, "image", np.asarray(self.image))
         if self.unit not in UNITS:
             raise UsageError(f"{self.name}: unit {self.unit!r} is none of {', '.join(UNITS)}")
         shapes = [np.shape(values) for values in (self.image, self.mask, self.saturated)]
@@ -108,6 +105,10 @@ class Frame:
                 f"{self.name}: image, mask and saturated have the shapes {told}: give rows and columns, the "
                 "same for all three"
             )
+        if isinstance(self.image, np.ma.MaskedArray):
+            lost = np.ma.getmaskarray(self.image) | np.asarray(self.mask, bool)
+            object.__setattr__(self, "mask", lost)
+        object.__setattr__(self, "image", np.asarray(self.image))
         for name in ("mask", "saturated"):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), bool))
         if self.geometry is not None and tuple(self.geometry.shape) != self.shape:
@@ -116,6 +117,46 @@ class Frame:
                 f"{self.name}: the geometry is that of {told} pixels: give it the shape and origin_xy of "
                 "what was cut out, or None"
             )
+
+    @classmethod
+    def from_array(
+        cls,
+        image: ArrayLike,
+        unit: str,
+        *,
+        name: str = "array",
+        mask: ArrayLike | None = None,
+        saturated: ArrayLike | None = None,
+    ) -> Frame:
+        """Make a frame of pixels at hand, as other software has read them; `locate` gives it a scale.
+
+        Parameters
+        ----------
+        image : array_like or numpy.ma.MaskedArray
+            (rows, columns) of numbers, row 0 the top; copied to float32. What is not finite is masked.
+        unit : str
+            One of `UNITS`.
+        name : str
+            What the tables are to call it.
+        mask, saturated : array_like of bool, optional
+            (rows, columns): True where a pixel says nothing, where it is a lower limit only.
+
+        Returns
+        -------
+        Frame
+
+        Raises
+        ------
+        UsageError
+            If the pixels are no real numbers or the shapes differ.
+        """
+        given: np.ma.MaskedArray[Any, Any] = np.ma.asarray(image)
+        if given.dtype.kind not in "buif":
+            raise UsageError(f"{name}: {given.dtype} is no type of pixels: give integers or floats")
+        with np.errstate(over="ignore"):  # what is too large for float32 is not finite, and masked
+            pixels = np.ma.masked_invalid(given.astype(np.float32), copy=False)
+        lost, full = (np.zeros(pixels.shape, bool) if m is None else np.asarray(m) for m in (mask, saturated))
+        return cls(name, None, pixels, lost, full, unit)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """How much of what is there the finder reports: spots of known size and contrast put into real frames.
 
-``brightspot.completeness(paths)`` and ``brightspot completeness`` on the command line. What comes out holds
+``brightspot.completeness(images)`` and ``brightspot completeness`` on the command line. What comes out holds
 for ground like that of the frames given and for spots that are discs: recovery, position error and biases
 against size, contrast and incidence, and how often the finder adds something of its own accord.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from brightspot.completeness.tables import (
 )
 from brightspot.errors import BrightspotError, NothingLit, UsageError
 from brightspot.finder import SpotFinder
-from brightspot.frame import Told, check_told, locate
+from brightspot.frame import Frame, Told, check_told, locate
 from brightspot.readers import Input, find_inputs, read_frames
 from brightspot.writers import RECORD, Table, replacing, saving, write_json
 
@@ -76,7 +76,7 @@ class Settings:
 
 
 def completeness(
-    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    images: str | os.PathLike[str] | Frame | Iterable[str | os.PathLike[str] | Frame],
     finder: SpotFinder | None = None,
     plan: Plan | None = None,
     *,
@@ -91,8 +91,8 @@ def completeness(
 
     Parameters
     ----------
-    paths : path-like or iterable of path-like
-        Images, folders (searched through) or glob patterns.
+    images : path-like or Frame, or iterable of them
+        Images, folders (searched through) or glob patterns; frames at hand, which come first.
     finder : SpotFinder, optional
         The settings under test; ``SpotFinder()`` if omitted.
     plan : Plan, optional
@@ -118,8 +118,10 @@ def completeness(
     UsageError
         If no image is found or an option is out of range.
     """
-    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    inputs = _inputs(given)
+    given = [images] if isinstance(images, str | os.PathLike | Frame) else list(images)
+    frames = [item for item in given if isinstance(item, Frame)]
+    paths = [item for item in given if not isinstance(item, Frame)]
+    inputs = [*frames, *(_inputs(paths) if paths or not frames else ())]
     settings = _settings(finder, plan, jobs, scale_km, altitude_km, kernels)
     return _run(inputs, settings, jobs, step, told)
 
@@ -142,7 +144,9 @@ def completeness_folder(
 
     Parameters
     ----------
-    paths, finder, plan, jobs, scale_km, altitude_km, kernels, step, told
+    paths : path-like or iterable of path-like
+        Images, folders (searched through) or glob patterns.
+    finder, plan, jobs, scale_km, altitude_km, kernels, step, told
         As for `completeness`.
     out : path-like
         Folder, created if need be.
@@ -211,7 +215,7 @@ def _settings(
 
 
 def _run(
-    inputs: list[Input],
+    inputs: Sequence[Input | Frame],
     settings: Settings,
     jobs: int,
     step: Step | None,
@@ -236,7 +240,9 @@ Result = tuple[list[dict[str, Any]], dict[str, Any]]
 """Rows of the spots of one frame, and the frame's own."""
 
 
-def _all_frames(inputs: list[Input], settings: Settings, jobs: int, step: Step | None) -> Iterator[Result]:
+def _all_frames(
+    inputs: Sequence[Input | Frame], settings: Settings, jobs: int, step: Step | None
+) -> Iterator[Result]:
     """Results in the order of the inputs."""
     # The first input is done here: it fills the disk cache of compiled code, which is not safe to fill
     # from several processes at once.
@@ -255,14 +261,14 @@ def _all_frames(inputs: list[Input], settings: Settings, jobs: int, step: Step |
             raise
 
 
-def _work(item: Input, settings: Settings) -> list[Result]:
+def _work(item: Input | Frame, settings: Settings) -> list[Result]:
     return list(_input(item, settings, None))
 
 
-def _input(item: Input, settings: Settings, step: Step | None) -> Iterator[Result]:
+def _input(item: Input | Frame, settings: Settings, step: Step | None) -> Iterator[Result]:
     """The frames of one input; what goes wrong with one becomes its row."""
     try:
-        for frame in read_frames(item):
+        for frame in (item,) if isinstance(item, Frame) else read_frames(item):
             name = frame.name
 
             def report(done: int, wanted: int, name: str = name) -> None:
