@@ -42,6 +42,10 @@ SMALL_PX, BESIDE_PX = (3.0, 30.0), (1.0, 40.0)
 WIDEST_SHARE = 0.3
 """Greatest width of a deposit, in diameters of the disk."""
 
+HILLS, BRIGHTEST = 19, 25.0
+"""One in so many shows hills and rimless pits on quiet ground, as `on_hills` has it; half of these have spots
+up to so bright: no spot on Ceres is, but what is brighter must not be believed less."""
+
 HELD_BACK = 13
 """One in so many serves the calibration and the fit's record only."""
 
@@ -152,6 +156,8 @@ def fitting_scene(seed: int, rng: np.random.Generator) -> simulate.Scene:
             exposure_level=float(np.exp(rng.uniform(*np.log([0.005, 0.6])))),
         )
     scene = oblique(scene, rng) if close_up else scene
+    if has_hills(seed):
+        scene = on_hills(scene, rng)
     return with_deposits(scene, rng) if has_deposits(seed) else scene
 
 
@@ -243,6 +249,24 @@ def on_fresh_ground(scene: simulate.Scene, rng: np.random.Generator) -> simulate
     )
 
 
+def on_hills(scene: simulate.Scene, rng: np.random.Generator) -> simulate.Scene:
+    """The scene with hills and pits for some of its craters, and little relief between them.
+
+    A hill has its lit side and its shade, no rim, and nothing else beside it that shows where the Sun is.
+    """
+    if rng.random() < 0.5:
+        scene = replace(scene, random_spot_contrast=(1.3, BRIGHTEST), contrast_slope=0.8)
+    return replace(
+        scene,
+        roughness=float(max(rng.uniform(-0.5, 1.0), 0.0)),
+        relief_strength=float(rng.uniform(0.6, 1.6)),
+        crater_density=float(np.exp(rng.uniform(*np.log([0.1, 1.0])))),
+        min_crater_px=float(rng.uniform(3.0, 8.0)),
+        hill_fraction=float(rng.uniform(0.3, 1.0)),
+        mottling=float(rng.uniform(0.0, 0.06)),
+    )
+
+
 def is_smooth(seed: int) -> bool:
     """Whether the frame of a seed shows kinder ground than is believed of Ceres."""
     return seed % OF < SMOOTH
@@ -268,6 +292,11 @@ def has_deposits(seed: int) -> bool:
     return seed % WIDE == 1
 
 
+def has_hills(seed: int) -> bool:
+    """Whether the frame of a seed shows hills and pits on quiet ground."""
+    return seed % HILLS == 2
+
+
 def held_back(seed: np.ndarray) -> np.ndarray:
     """Which frames nothing but the calibration is fitted to, (n,) bool."""
     return seed % HELD_BACK == 0
@@ -285,7 +314,8 @@ def fitting_frame(seed: int) -> tuple[Frame, pd.DataFrame]:
         if frame.unit == "display" and far and rng.random() < 0.4:
             frame, truth = twofold(frame, truth)
         # Where no limb can be fitted, a disk has no geometry either: the judge has to have seen that too.
-        frame = unlabelled(frame) if seed % 5 else replace(frame, geometry=None)
+        blind = seed % (2 if has_hills(seed) else 5) == 0
+        frame = replace(frame, geometry=None) if blind else unlabelled(frame)
     return frame, truth
 
 

@@ -456,6 +456,26 @@ def test_spots_that_fit_nowhere_are_no_result(pictures, tmp_path, capsys):
     assert "no spot was put in: no image could be used" in capsys.readouterr().err
 
 
+def test_a_run_killed_before_its_end_can_be_done_again(pictures, tmp_path, monkeypatch):
+    import brightspot.completeness.run as station
+
+    plan, out = Plan(diameters=(12.0,), contrasts=(3.0,), n_spots=2), tmp_path / "out"
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("brightspot.completeness.chart.save_chart", killed)
+        with pytest.raises(KeyboardInterrupt):
+            completeness_folder(pictures, out, plan=plan)
+    assert (out / "frames.csv").exists()
+    assert json.loads((out / station.RECORD).read_text())["state"] == "started"
+    with pytest.raises(UsageError, match="--force"):
+        completeness_folder(pictures, out, plan=plan)
+    completeness_folder(pictures, out, plan=plan, force=True)
+    assert json.loads((out / station.RECORD).read_text())["state"] == "finished"
+
+
 def test_an_interrupted_run_keeps_what_is_done(pictures, tmp_path):
     def stop(facts):
         if facts["frame"] == "b.png":

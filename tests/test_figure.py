@@ -544,6 +544,14 @@ def test_map_without_a_single_place():
     assert figure.show_map(table).get_title(loc="left") == "0 detections, 3 without a place left out"
 
 
+def test_a_detection_is_drawn_as_its_catalog_is():
+    detection = make_detection()
+    assert figure.show_map(detection).get_title(loc="left") == figure.show_map(detection.catalog).get_title(
+        loc="left"
+    )
+    assert figure.show_sizes(detection).get_xlabel() == figure.show_sizes(detection.catalog).get_xlabel()
+
+
 def test_unknown_projection_panel_and_column_are_refused():
     with pytest.raises(UsageError, match="cylindrical"):
         figure.show_map(make_table(), projection="mercator")

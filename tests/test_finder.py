@@ -771,7 +771,7 @@ def test_what_is_no_frame_is_told_how_to_become_one():
 
 
 def test_settings_of_another_type_are_refused():
-    for wrong in ({"threshold": "1.5"}, {"n_pixels": 2.5}):
+    for wrong in ({"threshold": "1.5"}, {"threshold": 1e308}, {"n_pixels": 2.5}, {"keep_all": "no"}):
         with pytest.raises(UsageError):
             SpotFinder(**wrong)
     assert SpotFinder(threshold=np.float32(1.5), n_pixels=np.int64(3)).limit == 1.5

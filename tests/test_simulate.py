@@ -255,6 +255,28 @@ def test_craters_have_the_depth_asked_for():
         assert height[inside].max() < 0
 
 
+def test_hills_stand_where_craters_would_be():
+    from brightspot.simulate.surface import build_surface
+
+    ground = _flat_patch()
+    scene = simulate.Scene(
+        roughness=0.0, mottling=0.0, named_craters=False, halo_fraction=1.0, fresh_fraction=1.0
+    )
+    level, _, craters = build_surface(replace(scene, crater_density=1e-9), ground)
+    height, albedo, hills = build_surface(replace(scene, hill_fraction=1.0), ground)
+    # Of the same widths at the same places, without ejecta; half of them up, half of them down.
+    carved = build_surface(scene, ground)[2]
+    assert len(craters.centers) == 0 and len(hills.centers) > 100
+    np.testing.assert_array_equal(hills.centers, carved.centers)
+    np.testing.assert_allclose(np.abs(hills.numbers[:, 1]), carved.numbers[:, 1])
+    assert 0.35 < (hills.numbers[:, 1] > 0).mean() < 0.65
+    assert np.ptp(albedo) == 0.0
+    above = height - level
+    assert above.max() > 0.5 and above.min() < -0.5
+    # A hill has no rim: where it stands alone nothing beside it lies deeper than the ground.
+    assert np.median(above) == pytest.approx(0.0, abs=0.05)
+
+
 def test_craters_have_the_form_asked_for():
     from brightspot._kernels.ground import RELIEF_LIMIT
     from brightspot.simulate.surface import WEAR_LEVELS, crater_profiles

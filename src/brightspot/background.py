@@ -267,7 +267,9 @@ def estimate_background(
     mean, share = kernels.block_means(image, usable, pedestal32, np.float32(0.0), *layout)
     bright = mean[share > 0.25]
     if bright.size == 0 or not np.any(bright > 0) or _only_noise(image, usable, bright):
-        raise NothingLit("nothing in the image is lit; give a frame that shows the sunlit surface")
+        raise NothingLit(
+            "nothing in the image is lit above its noise; give a frame that shows the sunlit surface"
+        )
     floor = _least_light(mean, share, disk)
     above = np.empty(image.shape, bool)
     kernels.brighter(image, usable, floor + pedestal32, step, y0, x0, above)
@@ -280,7 +282,9 @@ def estimate_background(
         value = value / np.where(on_disk, disk, 1.0)
     weight = np.where(lit, share, 0.0).astype(np.float64)
     if not lit.any():
-        raise NothingLit("nothing in the image is lit; give a frame that shows the sunlit surface")
+        raise NothingLit(
+            "nothing in the image is lit above its noise; give a frame that shows the sunlit surface"
+        )
     log_value = np.log(np.where(lit, value, 1.0))
     log_level, _ = kernels.robust_planes(log_value, weight, half_window, 5, 2.0, 2.5, 6.0)
     known = np.isfinite(log_level)

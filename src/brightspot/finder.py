@@ -33,6 +33,9 @@ choice, needs I/F). ``facula``: twice the surroundings. Dark outliers mirror the
 normal albedo below 0.094^2 / 0.12 = 0.074; an albedo below 0.094 that is asked for is that of dark ones.
 """
 
+HIGHEST_THRESHOLD = 1e6
+"""No image holds as much: counts and floats of any unit stay below over their surroundings."""
+
 DISK_FUNCTIONS = ("akimov", "lunar_lambert", "lommel_seeliger", "lambert", "minnaert")
 """As ``photometry.DISK_FUNCTIONS``, repeated so that the settings load without numpy."""
 
@@ -154,14 +157,15 @@ class SpotFinder:
             raise UsageError(f"unknown preset {self.preset!r}; choose one of {', '.join(PRESETS)}")
         if self.polarity not in ("bright", "dark", "both"):
             raise UsageError(f"unknown polarity {self.polarity!r}; choose bright, dark or both")
+        if not isinstance(self.keep_all, bool):
+            raise UsageError(f"keep_all is {self.keep_all!r}; it is True or False")
         if not 0.0 <= self.min_confidence <= 1.0:
             raise UsageError(f"min_confidence is {self.min_confidence}; it lies between 0 and 1")
         if self.threshold is not None:
             least = 1 if self.kind == "contrast" else 0
-            if not (isinstance(self.threshold, Real) and self.threshold > least):
-                raise UsageError(
-                    f"threshold is {self.threshold!r}; for {self.preset} it must be above {least}"
-                )
+            if not (isinstance(self.threshold, Real) and least < self.threshold < HIGHEST_THRESHOLD):
+                between = f"between {least} and {HIGHEST_THRESHOLD:g}"
+                raise UsageError(f"threshold is {self.threshold!r}; for {self.preset} it lies {between}")
         if self.disk_function not in DISK_FUNCTIONS:
             raise UsageError(
                 f"unknown disk_function {self.disk_function!r}; choose one of {', '.join(DISK_FUNCTIONS)}"

@@ -102,13 +102,14 @@ class Frame:
         if len(shapes[0]) != 2 or len(set(shapes)) > 1:
             told = ", ".join("x".join(map(str, shape)) for shape in shapes)
             raise UsageError(
-                f"{self.name}: image, mask and saturated have the shapes {told}: give rows and columns, the "
-                "same for all three"
+                f"{self.name}: image, mask and saturated have the shapes {told}: "
+                "give rows and columns, the same for all three"
             )
         if isinstance(self.image, np.ma.MaskedArray):
             lost = np.ma.getmaskarray(self.image) | np.asarray(self.mask, bool)
             object.__setattr__(self, "mask", lost)
-        object.__setattr__(self, "image", np.asarray(self.image))
+        image = _numbers(self.name, np.asarray(self.image))
+        object.__setattr__(self, "image", image.astype(np.float32) if image.dtype.kind == "b" else image)
         for name in ("mask", "saturated"):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), bool))
         if self.geometry is not None and tuple(self.geometry.shape) != self.shape:
@@ -150,9 +151,7 @@ class Frame:
         UsageError
             If the pixels are no real numbers or the shapes differ.
         """
-        given: np.ma.MaskedArray[Any, Any] = np.ma.asarray(image)
-        if given.dtype.kind not in "buif":
-            raise UsageError(f"{name}: {given.dtype} is no type of pixels: give integers or floats")
+        given = _numbers(name, np.ma.asarray(image))
         with np.errstate(over="ignore"):  # what is too large for float32 is not finite, and masked
             pixels = np.ma.masked_invalid(given.astype(np.float32), copy=False)
         lost, full = (np.zeros(pixels.shape, bool) if m is None else np.asarray(m) for m in (mask, saturated))
@@ -167,6 +166,13 @@ class Frame:
     def display_stretched(self) -> bool:
         """True where contrast is relative, not radiometric."""
         return self.unit == "display"
+
+
+def _numbers(name: str, image: np.ndarray) -> np.ndarray:
+    """Pixels as they are, if they can be any."""
+    if image.dtype.kind not in "buif":
+        raise UsageError(f"{name}: {image.dtype} is no type of pixels: give integers or floats")
+    return image
 
 
 def without_absurd(frame: Frame) -> Frame:

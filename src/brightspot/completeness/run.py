@@ -168,14 +168,11 @@ def completeness_folder(
         raise UsageError(f"{folder} is a folder of the images: choose another folder for the results")
     _prepare(folder, force=force)
     started = datetime.now(UTC)
-    result = _run(inputs, settings, jobs, step, told)
-    _write(result, folder, settings.finder)
     record = {
         "brightspot": __version__,
         "command": "completeness",
-        "state": "interrupted" if result.interrupted else "finished",
+        "state": "started",
         "started": started,
-        "seconds": (datetime.now(UTC) - started).total_seconds(),
         "finder": asdict(settings.finder),
         "plan": asdict(settings.plan),
         **settings.told._asdict(),
@@ -185,7 +182,12 @@ def completeness_folder(
         "platform": platform.platform(),
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
     }
-    write_json(folder / RECORD, record)
+    write_json(folder / RECORD, record)  # before the tables: it tells whose they are
+    result = _run(inputs, settings, jobs, step, told)
+    _write(result, folder, settings.finder)
+    state = "interrupted" if result.interrupted else "finished"
+    seconds = (datetime.now(UTC) - started).total_seconds()
+    write_json(folder / RECORD, {**record, "state": state, "seconds": seconds})
     return result
 
 

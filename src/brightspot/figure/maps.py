@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from brightspot.finder import Detection
+
 PROJECTIONS = ("cylindrical", "north", "south")
 """Simple cylindrical, 0 to 360 E; the poles down to 50 degrees, azimuthal equidistant."""
 
@@ -66,15 +68,19 @@ class _Map(NamedTuple):
 
 
 def show_map(
-    table: pd.DataFrame, *, projection: str = "cylindrical", ax: Axes | None = None, names: bool = True
+    table: Detection | pd.DataFrame,
+    *,
+    projection: str = "cylindrical",
+    ax: Axes | None = None,
+    names: bool = True,
 ) -> Axes:
     """Draw all detections that have latitude and longitude on a map of Ceres.
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        Detections, columns as in ``brightspot.COLUMNS``: a catalog or ``Results.detections()``. A place seen
-        in several frames is drawn as often.
+    table : Detection or pandas.DataFrame
+        Detections, columns as in ``brightspot.COLUMNS``: of a frame, or ``Results.detections()``. A place
+        seen in several frames is drawn as often.
     projection : str
         One of `PROJECTIONS`.
     ax : matplotlib.axes.Axes, optional
@@ -95,6 +101,7 @@ def show_map(
     """
     if projection not in PROJECTIONS:
         raise UsageError(f"unknown projection {projection!r}: use one of {', '.join(PROJECTIONS)}")
+    table = marks.rows_of(table)
     chart = _Map(projection)
     if ax is None:
         import matplotlib.pyplot as plt

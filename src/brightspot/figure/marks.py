@@ -90,6 +90,11 @@ class Spot(NamedTuple):
         return "  ".join(parts)
 
 
+def rows_of(found: Detection | pd.DataFrame) -> pd.DataFrame:
+    """The table of detections, where a frame's own may be given whole."""
+    return found.catalog if isinstance(found, Detection) else found
+
+
 def spots_of(detection: Detection) -> list[Spot]:
     """The spots of a detection, highest signal to noise first."""
     names = (

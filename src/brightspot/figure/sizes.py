@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from brightspot.errors import UsageError
+from brightspot.figure import marks
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from brightspot.finder import Detection
 
 DIAMETERS = {
     "diameter_halfmax_km": "diameter at half maximum",
@@ -50,7 +53,9 @@ def spread_out(diameter_km: np.ndarray, least: float = 0.015) -> np.ndarray:
     return shown
 
 
-def show_sizes(table: pd.DataFrame, *, column: str = "diameter_halfmax_km", ax: Axes | None = None) -> Axes:
+def show_sizes(
+    table: Detection | pd.DataFrame, *, column: str = "diameter_halfmax_km", ax: Axes | None = None
+) -> Axes:
     """Draw how many detections are at least how large: log-log, with sqrt(N) errors.
 
     Bright and dark ones are counted apart. Detections flagged UNRESOLVED or EDGE have no size of their own
@@ -60,7 +65,7 @@ def show_sizes(table: pd.DataFrame, *, column: str = "diameter_halfmax_km", ax: 
 
     Parameters
     ----------
-    table : pandas.DataFrame
+    table : Detection or pandas.DataFrame
         Detections, columns as in ``brightspot.COLUMNS``.
     column : str
         One of `DIAMETERS`.
@@ -78,7 +83,6 @@ def show_sizes(table: pd.DataFrame, *, column: str = "diameter_halfmax_km", ax: 
         If the column is unknown.
     """
     from brightspot.figure.maps import SPOT_COLORS
-    from brightspot.figure.marks import BRIGHT, DARK
 
     if column not in DIAMETERS:
         raise UsageError(f"unknown column {column!r}: use one of {', '.join(DIAMETERS)}")
@@ -86,9 +90,10 @@ def show_sizes(table: pd.DataFrame, *, column: str = "diameter_halfmax_km", ax: 
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(figsize=(5.6, 4.6), layout="constrained")
-    flags = table["flags"].fillna("").astype(str)
+    table = marks.rows_of(table)
+    flags = table["flags"].astype(object).fillna("").astype(str)
     whole = ~flags.str.contains("UNRESOLVED|EDGE")
-    for polarity, color, marker in (("bright", BRIGHT, "o"), ("dark", DARK, "s")):
+    for polarity, color, marker in (("bright", marks.BRIGHT, "o"), ("dark", marks.DARK, "s")):
         chosen = whole & (table["polarity"] == polarity)
         diameter_km, number = cumulative(table.loc[chosen, column].to_numpy(float))
         if number.size == 0:

@@ -125,6 +125,9 @@ class Scene:
         Range of random craters.
     fresh_fraction : float
         Part of the craters that is fresh; the rest is worn by varying degrees.
+    hill_fraction : float
+        Part of the random craters in whose place there is a hill, in half of the cases a pit without a rim,
+        as high or deep as the crater would be deep.
     crater_form : CraterForm
         Radial profiles of craters.
     central_peaks, named_craters, cast_shadows : bool
@@ -212,6 +215,7 @@ class Scene:
     min_crater_px: float = 2.0
     max_crater_km: float = 60.0
     fresh_fraction: float = 0.15
+    hill_fraction: float = 0.0
     crater_form: CraterForm = CraterForm()
     central_peaks: bool = True
     named_craters: bool = True

@@ -38,6 +38,7 @@ SIMPLE_TO_COMPLEX_KM = 9.0
 WEAR_LEVELS = 8
 WEAR_WIDTH = 0.07
 PROFILE_POINTS = 513
+
 SWELL, MOUNTAIN, PITTED = 3 * WEAR_LEVELS, 3 * WEAR_LEVELS + 1, 3 * WEAR_LEVELS + 2
 
 
@@ -300,6 +301,10 @@ def _crater_numbers(
     peaked = complex_ & (diameters > 18) & (((code * 877.3) % 1.0) < 0.6) & scene.central_peaks
     kinds = level + np.where(peaked, 2, np.where(complex_, 1, 0)) * WEAR_LEVELS
     kinds[np.isin(names, PITTED_CRATERS)] = PITTED
+    hill = ((code * 6151.3) % 1.0 < scene.hill_fraction) & (names == "")
+    kinds[hill] = np.where((code[hill] * 211.7) % 1.0 < 0.5, SWELL, MOUNTAIN)
+    numbers[hill, 1] *= np.where((code[hill] * 3907.1) % 1.0 < 0.5, 1.0, -1.0)
+    numbers[hill, 2:5] = 0.0
     return numbers, shapes, kinds
 
 
