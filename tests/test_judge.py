@@ -222,7 +222,7 @@ def look_slowly(patch: np.ndarray, told: np.ndarray, kind: str = "look") -> floa
         ]
         maps = np.maximum(np.array(layer), 0.0)[:, ::2, ::2]
     values = np.maximum(np.moveaxis(maps, 0, -1).ravel() @ w["m1"] + w["c1"], 0.0)
-    values = np.append(values, np.nan_to_num(np.clip((told - w["middle"]) / w["spread"], -6.0, 6.0)))
+    values = np.append(values, np.nan_to_num(np.clip((told - w["middle"]) / w["spread"], -3.0, 3.0)))
     for n in "23":
         values = np.maximum(values @ w["m" + n] + w["c" + n], 0.0)
     return float(values @ w["last"] + w["base"][0])
